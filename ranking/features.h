@@ -11,6 +11,7 @@
 #ifndef RANK_FEATURES_H
 #define RANK_FEATURES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -93,6 +94,15 @@ void rank_user_of(const struct rank_item *const *items, size_t n, struct rank_us
 
 /* ---- binding and filling, at query time ---- */
 
+/* Item columns that cross features read. */
+enum rank_need {
+    RANK_NEED_PRICE,
+    RANK_NEED_CATEGORY,
+    RANK_NEED_BRAND,
+    RANK_NEED_COLOUR,
+    RANK_N_NEEDS
+};
+
 /* The model's columns resolved: for model feature j, where it comes from. */
 struct rank_binding {
     uint32_t n;                         /* model features */
@@ -100,8 +110,9 @@ struct rank_binding {
     uint32_t *item_column; /* [n] column in the shard's matrix for item features, else UINT32_MAX */
     uint32_t *wanted;      /* ids of item features to ask shards for, cross inputs included */
     uint32_t n_wanted;
-    uint32_t *need; /* [RANK_N_NEEDS] column of each cross input, UINT32_MAX = not asked */
-    uint32_t n_unknown;
+    uint32_t need[RANK_N_NEEDS]; /* column of each cross input, UINT32_MAX = not asked */
+    uint32_t n_unknown;          /* features that nobody supplies */
+    bool wants_profile;          /* profile_similarity is among them: vectors are needed */
 };
 /* Owned by the caller; names are the model's. */
 struct rank_binding *rank_binding_create(const char *const *names, uint32_t n);

@@ -21,7 +21,7 @@
 #include "base/hash.h"
 
 struct rank_forest;
-/* `text` need not be NUL-terminated. At most `limit` bytes of memory. Errors are WF_INVALID, reason
+/* `text` need not be NUL-terminated. Errors are WF_INVALID, reason
  * MODEL. */
 WF_MUST_CHECK enum wf_code rank_forest_parse(const char *text, size_t size,
                                              struct rank_forest **out, struct wf_error *err);
