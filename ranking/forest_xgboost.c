@@ -39,7 +39,7 @@ static const struct objective {
     {"reg:pseudohubererror", RANK_IDENTITY, BASE_PLAIN},
     {"reg:logistic", RANK_SIGMOID, BASE_LOGIT},
     {"binary:logistic", RANK_SIGMOID, BASE_LOGIT},
-    {"binary:logitraw", RANK_IDENTITY, BASE_LOGIT},
+    {"binary:logitraw", RANK_IDENTITY, BASE_PLAIN},
     {"binary:hinge", RANK_STEP, BASE_PLAIN},
     {"count:poisson", RANK_EXP, BASE_LOG},
     {"reg:gamma", RANK_EXP, BASE_LOG},
