@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Of the sanitizers' runtime; absent (NULL) in a build without one. */
 __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)(void));
 
-static char current[1024]; /* the input being run */
+static char current[4352]; /* the input being run */
 
 static void name_input(void)
 {
