@@ -34,6 +34,10 @@ WF_MUST_CHECK enum wf_code wf_container_view(const void *data, size_t size,
 void wf_container_close(struct wf_container *c); /* NULL is fine */
 /* WF_DATA_LOSS naming the section whose bytes do not match. */
 WF_MUST_CHECK enum wf_code wf_container_verify(const struct wf_container *c, struct wf_error *err);
+/* As verify; *whole is the XXH3-128 of the whole file, made in the same pass. */
+WF_MUST_CHECK enum wf_code wf_container_verify_hash(const struct wf_container *c,
+                                                    struct wf_hash128 *whole, struct wf_error *err);
+size_t wf_container_size(const struct wf_container *c); /* of the file, in bytes */
 unsigned wf_container_count(const struct wf_container *c);
 const struct wf_section *wf_container_at(const struct wf_container *c, unsigned i);
 /* NULL when there is none of that name. */

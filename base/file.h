@@ -22,6 +22,8 @@ WF_MUST_CHECK enum wf_code wf_writer_open(const char *path, struct wf_writer **o
 void wf_writer_put(struct wf_writer *w, const void *data, size_t size);
 void wf_writer_printf(struct wf_writer *w, const char *fmt, ...) WF_PRINTF(2, 3);
 uint64_t wf_writer_size(const struct wf_writer *w); /* bytes put so far */
+/* Overwrites bytes put before: a head that is written last. Not with wf_writer_compress. */
+void wf_writer_patch(struct wf_writer *w, uint64_t offset, const void *data, size_t size);
 /* From now on what is put goes out zstd-compressed (level 3). Call before the first put. */
 void wf_writer_compress(struct wf_writer *w);
 /* Both end the writer. */
@@ -69,6 +71,9 @@ WF_MUST_CHECK enum wf_code wf_publish_dir(const char *from, const char *to, stru
 /* Removes a directory tree; does not follow links. Missing is fine. */
 WF_MUST_CHECK enum wf_code wf_remove_tree(const char *path, struct wf_error *err);
 bool wf_exists(const char *path);
+
+/* "path: cannot open: No such file or directory", with the code that fits the errno `number`. */
+enum wf_code wf_fail_errno(struct wf_error *err, int number, const char *what, const char *path);
 
 /* True when `s` of n bytes is valid UTF-8 (RFC 3629) without NUL. */
 bool wf_utf8_valid(const char *s, size_t n);

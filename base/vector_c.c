@@ -22,18 +22,17 @@ static float float_of(uint32_t u)
     return f;
 }
 
-/* Exponent and mantissa moved into place and scaled by 2^112: exact, subnormal halves included. */
+/* Normal halves are shifted and re-biased. For a subnormal the shifted bits are put behind 2^-14,
+ * which is then taken away: exact, and without subnormal arithmetic, which is slow. No branches, so
+ * that a loop over it can be vectorised. */
 float wf_half_decode(uint16_t h)
 {
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
-    const uint32_t rest = h & 0x7fff;
-    if (rest > 0x7c00) {
-        return float_of(sign | 0x7fc00000 | rest << 13); /* a NaN comes out quiet */
-    }
-    if (rest == 0x7c00) {
-        return float_of(sign | 0x7f800000);
-    }
-    return float_of(sign | bits_of(float_of(rest << 13) * 0x1p112f));
+    const uint32_t rest = (uint32_t)(h & 0x7fff) << 13;
+    const uint32_t small = bits_of(float_of(rest + 0x38800000) - 0x1p-14f);
+    const uint32_t quiet = rest > 0x0f800000 ? 0x400000 : 0; /* a NaN comes out quiet */
+    const uint32_t other = rest + (rest >= 0x0f800000 ? 0x70000000 : 0x38000000);
+    return float_of(sign | quiet | (rest < 0x00800000 ? small : other));
 }
 
 uint16_t wf_half_encode(float f)

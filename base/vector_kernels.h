@@ -13,7 +13,7 @@
 enum {
     WF_LANES = 16,        /* partial sums */
     WF_BLOCK = 4,         /* rows scored side by side: hides the latency of their additions */
-    WF_AHEAD = 16,        /* gathered rows are prefetched this many rows ahead */
+    WF_AHEAD = 16,        /* rows are prefetched this many rows ahead */
     WF_AHEAD_BYTES = 512, /* of each; behind that the hardware follows the stream */
 };
 
