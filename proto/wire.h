@@ -7,12 +7,14 @@
  * values, oneofs) and fills a domain struct that borrows from the message or lives in the arena. It
  * fails with WF_INVALID, a reason (table below) and the field path ("subject.vector.values[3]");
  * what needs a generation or a schema (dimension, attribute names, space) is checked by the
- * services with the same reasons. wire_x_message builds the message in the arena, borrowing arrays
- * from the struct; NULL means that the arena is full. Pure; thread-safe.
+ * services with the same reasons. A bad reply is not the caller's fault: reading one fails with
+ * WF_INTERNAL, reason GARBAGE. A full arena is WF_EXHAUSTED. wire_x_message builds the message in
+ * the arena, borrowing arrays from the struct; NULL means that the arena is full. Pure;
+ * thread-safe.
  *
  * Reasons: MALFORMED, MISSING, OUT_OF_RANGE, NOT_FINITE, NOT_UTF8, TOO_LONG, TOO_MANY,
  * UNKNOWN_VALUE, CONFLICT, DIMENSION, ZERO_VECTOR, UNKNOWN_SURFACE, UNKNOWN_ATTRIBUTE,
- * UNKNOWN_SPACE, UNSUPPORTED.
+ * UNKNOWN_SPACE, UNSUPPORTED; GARBAGE for replies.
  */
 #ifndef WIRE_H
 #define WIRE_H
@@ -44,7 +46,18 @@ enum {
     WIRE_FILTER_MAX = 16384,
     WIRE_ID_MAX = 64,
     WIRE_TIMEOUT_MAX_MS = 60000,
+    WIRE_DIM_MAX = 4096,
+    WIRE_REPEATED_MAX = 65536, /* strings or sub-messages in one field of one message */
 };
+
+/*
+ * What the generated decoder cannot report, checked over the raw bytes of a message of type `d`
+ * before anything is allocated: a NUL inside a string, a wrong wire type, a field cut short, two
+ * members of one oneof, too many strings or sub-messages. WF_INVALID with reason (MALFORMED,
+ * CONFLICT, TOO_MANY) and field. Unknown fields pass. For struct rpc_method's `check`.
+ */
+WF_MUST_CHECK enum wf_code wire_scan(const unsigned char *data, size_t size,
+                                     const ProtobufCMessageDescriptor *d, struct wf_error *err);
 
 enum wire_effort_kind {
     WIRE_EFFORT_DEFAULT,
