@@ -22,6 +22,7 @@ set(wf_test_environment
   "WEFT_BIN=${CMAKE_BINARY_DIR}/bin"
   "WEFT_SOURCE=${CMAKE_SOURCE_DIR}"
   "UBSAN_OPTIONS=print_stacktrace=1"
+  "LSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/lsan.supp:print_suppressions=0"
   "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
 
 # Labels, time limit and environment of a test that add_test has made.
