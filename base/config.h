@@ -76,6 +76,11 @@ unsigned wf_tree_count(const struct wf_tree *t, const char *path);
 /* Name of child i of a group, NULL in a list or out of range; borrowed. */
 const char *wf_tree_key(const struct wf_tree *t, const char *path, unsigned i);
 bool wf_tree_has(const struct wf_tree *t, const char *path);
+/* True for ( ... ) alone, not for groups and scalars. */
+bool wf_tree_is_list(const struct wf_tree *t, const char *path);
+/* Puts "path:line: " of the setting in front of *err, the file alone when it is missing; returns
+ * err->code. For checks of values made outside. */
+enum wf_code wf_tree_place(const struct wf_tree *t, const char *path, struct wf_error *err);
 WF_MUST_CHECK enum wf_code wf_tree_str(const struct wf_tree *t, const char *path, const char **out,
                                        struct wf_error *err);
 WF_MUST_CHECK enum wf_code wf_tree_int(const struct wf_tree *t, const char *path, int64_t *out,

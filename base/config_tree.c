@@ -163,6 +163,18 @@ bool wf_tree_has(const struct wf_tree *t, const char *path)
     return find(t, path) != NULL;
 }
 
+bool wf_tree_is_list(const struct wf_tree *t, const char *path)
+{
+    const config_setting_t *s = find(t, path);
+    return s && config_setting_is_list(s);
+}
+
+enum wf_code wf_tree_place(const struct wf_tree *t, const char *path, struct wf_error *err)
+{
+    const config_setting_t *s = find(t, path);
+    return s ? wf_tree_prefix(t, s, err) : wf_prefix(err, "%s: ", t->name);
+}
+
 static enum wf_code missing(const struct wf_tree *t, const char *path, struct wf_error *err)
 {
     wf_fail(err, WF_NOT_FOUND, "%s: no setting \"%.80s\"", t->name, path);

@@ -6,12 +6,12 @@
  *   GEN/global/global.weft       container: schema, ranker, popularity, users, calibration
  *   GEN/shard-000/shard.weft     container: per space index and codes; columns; id map
  *
- * manifest.json: {"format":1,"name","created_ms","as_of","n_shards","rows","content_hash",
- * "schema":{...}, "files":[{"path","size","hash","sections":[{"name","size","hash"}]}]}. hash =
- * XXH3-128 as 32 hex digits. content_hash = XXH3-128 of "path size hash\n" of all files in path
- * order, then of the schema JSON text in canonical form (sorted keys, compact). `name` is the first
- * 16 digits of it; that is what calls carry. Section names inside are listed in
- * docs/internals/generation.md.
+ * manifest.json: {"format":1,"name","created_ms","as_of","n_shards","rows","shard_rows":[...],
+ * "content_hash","schema":{...},
+ * "files":[{"path","size","hash","sections":[{"name","size","hash"}]}]}. hash = XXH3-128 as 32 hex
+ * digits. content_hash = XXH3-128 of "path size hash\n" of all files in path order, then of the
+ * schema JSON text in canonical form (sorted keys, compact). `name` is the first 16 digits of it;
+ * that is what calls carry. Section names inside are listed in docs/internals/generation.md.
  */
 #ifndef WF_GENERATION_H
 #define WF_GENERATION_H
@@ -29,7 +29,8 @@ enum {
     WF_SKU_MAX = 64,
     WF_DIM_MAX = 4096,
     WF_SPACES_MAX = 16,
-    WF_ATTRS_MAX = 256
+    WF_ATTRS_MAX = 256,
+    WF_SHARDS_MAX = 4096
 };
 
 enum wf_attr_type {
@@ -126,12 +127,12 @@ void wf_manifest_close(struct wf_manifest *m); /* NULL is fine */
 /*
  * The last step of a build: hashes every file below `dir` (global/global.weft,
  * shard-NNN/shard.weft), computes the content hash and writes manifest.json atomically. Fills name
- * and content_hash of *m.
+ * and content_hash of *m, and its files (released by wf_manifest_close when *m is from wf_xcalloc).
  */
 WF_MUST_CHECK enum wf_code wf_manifest_write(const char *dir, struct wf_manifest *m,
                                              struct wf_error *err);
-/* Opens one container of the generation, checks it against the manifest and verifies every
- * section's bytes. */
+/* Opens one container of the generation, checks it against the manifest (size, hash of the whole
+ * file) and verifies every section's bytes, all in one pass. */
 WF_MUST_CHECK enum wf_code wf_generation_file(const char *dir, const struct wf_manifest *m,
                                               const char *path, struct wf_container **out,
                                               struct wf_error *err);
