@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the cluster answers: the same for every shard count, replica and instruction set; honest when parts are gone."""
+import json
+import os
+import signal
+import unittest
+
+import numpy
+
+from cluster import Cluster, dataset, generation, wait_gone, weft
+
+
+def hits(answer):
+    return [(hit["sku"], hit["score"]) for hit in answer["hits"]]
+
+
+def skus_of(data):
+    with open(data / "items.jsonl", encoding="utf-8") as file:
+        return [json.loads(line)["sku"] for line in file]
+
+
+def write_vector(path, values):
+    path.write_text(" ".join(repr(float(v)) for v in values), encoding="utf-8")
+    return path
+
+
+class SameAnswers(unittest.TestCase):
+    def ask_all(self, cluster):
+        """One question of each kind; lists of (sku, score)."""
+        skus = skus_of(dataset())
+        return [
+            hits(cluster.query("--items", skus[5], "--k", 20)),
+            hits(cluster.query("--items", f"{skus[1]},{skus[2]}", "--k", 20, "--surface", "similar_raw")),
+            hits(cluster.query("--session", ",".join(skus[10:14]), "--k", 20)),
+            hits(cluster.query("--user", "u7", "--k", 20)),
+            hits(cluster.query("--surface", "trending", "--k", 20)),
+        ]
+
+    def test_exact_is_brute_force_for_any_shard_count(self):
+        skus = skus_of(dataset())
+        wanted = None
+        for shards in (1, 2, 3, 5, 8):
+            with Cluster(generation(shards=shards, ranker=False)) as cluster:
+                got = hits(cluster.query("--items", skus[3], "--k", 100, "--surface", "similar_raw", "--exact"))
+            self.assertEqual(len(got), 100)
+            self.assertEqual(got, sorted(got, key=lambda hit: (-hit[1], hit[0].encode())))
+            wanted = wanted or got
+            self.assertEqual(got, wanted, f"{shards} shards")
+
+    def test_exact_agrees_with_numpy(self):
+        data = dataset()
+        skus = skus_of(data)
+        space = next((data / "spaces").glob("*.npy"))
+        vectors = numpy.load(space).astype(numpy.float32)
+        vectors /= numpy.linalg.norm(vectors, axis=1, keepdims=True)
+        stored = vectors.astype(numpy.float16).astype(numpy.float64)
+        query = vectors[11].astype(numpy.float64)
+        scores = stored @ query
+        best = numpy.sort(scores)[::-1][:50]
+        with Cluster(generation(ranker=False)) as cluster:
+            file = write_vector(data / "query.txt", vectors[11])
+            got = hits(cluster.query("--vector", file, "--k", 50, "--surface", "for_you_raw", "--exact"))
+        rank_of = {sku: i for i, sku in enumerate(skus)}
+        for (sku, score), want in zip(got, best):
+            self.assertAlmostEqual(score, want, delta=1e-5)
+            self.assertGreaterEqual(scores[rank_of[sku]], best[-1] - 1e-5)
+
+    def test_replicas_threads_instruction_sets_and_repetition_give_equal_bits(self):
+        gen = generation()
+        wanted = None
+        variants = [{}, {"WEFT_SEARCH__SIMD": "c"}, {"WEFT_SEARCH__SIMD": "avx2"}, {"WEFT_SEARCH__SIMD": "avx512"},
+                    {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2_Usable,-AVX2,-AVX512F"}]
+        for env in variants:
+            with Cluster(gen, "--replicas", 2, env=env) as cluster:
+                for _ in range(2):
+                    got = self.ask_all(cluster)
+                    wanted = wanted or got
+                    self.assertEqual(got, wanted, env)
+
+
+class Degradation(unittest.TestCase):
+    def test_a_dead_shard_gives_a_flagged_partial_answer(self):
+        skus = skus_of(dataset())
+        with Cluster(generation()) as cluster:
+            whole = cluster.query("--items", skus[0], "--k", 20)
+            self.assertEqual(whole["coverage"]["ratio"], 1.0)
+            self.assertEqual(whole["degraded"], [])
+            (pid,) = cluster.pids(1)
+            os.kill(pid, signal.SIGKILL)
+            wait_gone(pid)
+            partial = cluster.query("--user", "u3", "--k", 20)
+            self.assertIn("SHARD_DOWN", partial["degraded"])
+            states = {s["shard"]: s["state"] for s in partial["coverage"]["shards"]}
+            self.assertEqual(states[1], "down")
+            self.assertEqual(partial["coverage"]["documents"], 3000)
+            self.assertTrue(0.5 < partial["coverage"]["ratio"] < 0.8)
+            self.assertEqual(len(partial["hits"]), 20)
+            refusal = cluster.query("--user", "u3", "--min-coverage", "0.9", code=6)
+            self.assertIn("MIN_COVERAGE", refusal)
+            cluster.stop(code=None)
+
+    def test_a_hung_shard_costs_the_deadline_at_most(self):
+        with Cluster(generation()) as cluster:
+            (pid,) = cluster.pids(2)
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                answer = cluster.query("--user", "u3", "--k", 10, "--timeout-ms", 300)
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            states = {s["shard"]: s["state"] for s in answer["coverage"]["shards"]}
+            self.assertEqual(states[2], "timeout")
+            self.assertLess(answer["timings_us"]["total"], 300_000)
+            self.assertIn("SHARD_TIMEOUT", answer["degraded"])
+
+    def test_a_second_replica_takes_over(self):
+        with Cluster(generation(), "--replicas", 2) as cluster:
+            pid = cluster.pids(0)[0]
+            os.kill(pid, signal.SIGKILL)
+            wait_gone(pid)
+            for _ in range(6):
+                answer = cluster.query("--user", "u3", "--k", 10)
+                self.assertEqual(answer["coverage"]["ratio"], 1.0)
+                self.assertEqual(answer["degraded"], [])
+            cluster.stop(code=None)
+
+    def test_an_unknown_user_gets_what_is_popular(self):
+        with Cluster(generation()) as cluster:
+            answer = cluster.query("--user", "nobody-knows", "--k", 10)
+            self.assertEqual(answer["fallback"], "popularity")
+            self.assertIn("UNKNOWN_SUBJECT", answer["degraded"])
+            self.assertEqual(len(answer["hits"]), 10)
+
+
+class WholeAnswer(unittest.TestCase):
+    def test_every_field_of_the_contract_is_there(self):
+        skus = skus_of(dataset())
+        with Cluster(generation()) as cluster:
+            answer = cluster.query("--items", skus[0], "--k", 5, "--explain")
+            self.assertLessEqual(
+                {"request_id", "hits", "coverage", "degraded", "versions", "timings_us", "fallback"}, set(answer))
+            self.assertLessEqual({"generation", "model", "rules", "space"}, set(answer["versions"]))
+            self.assertLessEqual(
+                {"queue", "resolve", "gather", "merge", "rank", "diversify", "total"}, set(answer["timings_us"]))
+            for position, hit in enumerate(answer["hits"], 1):
+                self.assertLessEqual(
+                    {"sku", "score", "retrieval_score", "rank_score", "rank", "attributes", "contributions"}, set(hit))
+                self.assertEqual(hit["rank"], position)
+                self.assertNotEqual(hit["sku"], skus[0])
+            for shard in answer["coverage"]["shards"]:
+                self.assertLessEqual(
+                    {"shard", "replica", "state", "documents", "scanned", "micros", "hedged", "generation"}, set(shard))
+
+    def test_bench_sends_what_it_says(self):
+        with Cluster(generation()) as cluster:
+            done = weft("bench", "--target", cluster.target, "--generation", generation(), "--rate", 50, "--seconds", 2,
+                        "--surface", "for_you", "--k", 10, "--rank-limit", 50, "--json")
+            report = json.loads(done.stdout)
+            self.assertEqual(report["errors"], 0)
+            self.assertEqual(report["coverage_min"], 1.0)
+            self.assertAlmostEqual(report["offered_qps"], 50, delta=1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

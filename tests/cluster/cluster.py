@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Support of the cluster tests: the shipped programs on loopback, and everything gone afterwards.
+
+WEFT_BIN names the directory of the programs, WEFT_SOURCE the checkout. Nothing here sleeps: a start is waited for by
+reading the line that `weft up` prints when it serves, an end by waiting for the process.
+"""
+import atexit
+import contextlib
+import functools
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+import grpc
+
+BIN = pathlib.Path(os.environ["WEFT_BIN"])
+SOURCE = pathlib.Path(os.environ["WEFT_SOURCE"])
+SHARED = SOURCE / ".." / "shared" / "data"
+
+
+@functools.lru_cache(maxsize=None)
+def scratch():
+    """One directory for the whole test program, removed at its end."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="weft-cluster-"))
+    atexit.register(shutil.rmtree, path, True)
+    return path
+
+
+def weft(*arguments, code=0, env=None):
+    """Runs the multi-tool and returns its completed process; its exit code must be `code`."""
+    done = subprocess.run(
+        [BIN / "weft", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, **(env or {})},
+    )
+    if done.returncode != code:
+        raise AssertionError(f"weft {arguments}: exit {done.returncode}, wanted {code}\n{done.stdout}{done.stderr}")
+    return done
+
+
+@functools.lru_cache(maxsize=None)
+def dataset(items=3000, dim=24, users=200, events=4000, seed=7):
+    out = scratch() / f"data-{items}-{dim}-{seed}"
+    weft("synth", "--items", items, "--dim", dim, "--users", users, "--events", events, "--seed", seed, "--out", out)
+    return out
+
+
+@functools.lru_cache(maxsize=None)
+def model():
+    out = scratch() / "ranker.json"
+    weft("train", "ranker", "--input", dataset(), "--out", out)
+    return out
+
+
+@functools.lru_cache(maxsize=None)
+def generation(shards=3, index=None, ranker=True, data=None):
+    out = scratch() / f"gen-{shards}-{index}-{ranker}-{0 if data is None else data.name}".replace(",", "_")
+    arguments = ["build", "--input", data or dataset(), "--shards", shards, "--out", out]
+    if index:
+        arguments += ["--index", index]
+    if ranker:
+        arguments += ["--model", model()]
+    weft(*arguments)
+    return out
+
+
+class Cluster:
+    """`weft up` over a generation, as a context manager."""
+
+    def __init__(self, gen, *arguments, env=None):
+        self.state = tempfile.mkdtemp(dir=scratch())
+        self.process = subprocess.Popen(
+            [BIN / "weft", "up", gen, "--state", self.state, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=open(os.path.join(self.state, "up.log"), "w", encoding="utf-8"),
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait(timeout=30)
+            log = pathlib.Path(self.state, "up.log").read_text(encoding="utf-8")
+            raise AssertionError(f"weft up ended with {self.process.returncode}:\n{log}")
+        self.info = json.loads(line)
+        self.target = self.info["coordinator"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self, code=0):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.stdout.close()
+        returned = self.process.wait(timeout=60)
+        if code is not None and returned != code:
+            log = pathlib.Path(self.state, "up.log").read_text(encoding="utf-8")
+            raise AssertionError(f"weft up ended with {returned}, wanted {code}:\n{log}")
+
+    def pids(self, shard):
+        return [s["pid"] for s in self.info["shards"] if s["shard"] == shard]
+
+    def query(self, *arguments, code=0):
+        done = weft("query", "--target", self.target, *arguments, "--json", code=code)
+        return json.loads(done.stdout) if code == 0 else done.stderr
+
+    @contextlib.contextmanager
+    def stub(self):
+        pb, service = stubs()
+        with grpc.insecure_channel(self.target) as channel:
+            yield pb, service.RecommendServiceStub(channel)
+
+
+def wait_gone(pid):
+    """Waits until a process that is not our child has ended."""
+    fd = os.pidfd_open(pid)
+    import select
+
+    ready, _, _ = select.select([fd], [], [], 30)
+    os.close(fd)
+    assert ready, f"process {pid} is still there"
+
+
+@functools.lru_cache(maxsize=None)
+def compiled():
+    """The protos, compiled by grpc_tools into a directory on sys.path."""
+    out = scratch() / "stubs"
+    out.mkdir()
+    roots = [SOURCE / "proto", SOURCE / "rpc" / "proto"]
+    files = [str(path.relative_to(root)) for root in roots for path in root.rglob("*.proto")]
+    command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{root}" for root in roots)]
+    subprocess.run([*command, f"--python_out={out}", f"--grpc_python_out={out}", *files], check=True)
+    sys.path.insert(0, str(out))
+    return out
+
+
+@functools.lru_cache(maxsize=None)
+def stubs():
+    compiled()
+    from weft.v1 import recommend_pb2, recommend_pb2_grpc
+
+    return recommend_pb2, recommend_pb2_grpc
+
+
+def status_details(error):
+    """(reason, field) from the google.rpc.Status details of a failed call."""
+    compiled()
+    from google.rpc import error_details_pb2, status_pb2
+
+    for key, value in error.trailing_metadata():
+        if key == "grpc-status-details-bin":
+            reason = field = ""
+            for detail in status_pb2.Status.FromString(value).details:
+                name = detail.type_url.rsplit("/", 1)[1]
+                if name == "google.rpc.ErrorInfo":
+                    reason = error_details_pb2.ErrorInfo.FromString(detail.value).reason
+                elif name == "google.rpc.BadRequest":
+                    field = error_details_pb2.BadRequest.FromString(detail.value).field_violations[0].field
+            return reason, field
+    return "", ""
