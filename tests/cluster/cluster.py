@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import google.protobuf
 import grpc
 
 BIN = pathlib.Path(os.environ["WEFT_BIN"])
@@ -140,6 +141,8 @@ def compiled():
     command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{root}" for root in roots)]
     subprocess.run([*command, f"--python_out={out}", f"--grpc_python_out={out}", *files], check=True)
     sys.path.insert(0, str(out))
+    for package in (grpc, google):  # the health, reflection and status protos live below these names
+        package.__path__.append(str(out / package.__name__))
     return out
 
 
