@@ -33,12 +33,19 @@ static void print_shape(const struct tool_call *call, const struct rank_forest *
 {
     char hash[33];
     rank_forest_hash(f, hash);
-    const char *format = call->json ? "{\"objective\":\"%s\",\"trees\":%u,\"depth\":%u,"
-                                      "\"features\":%u,\"outputs\":%u,\"hash\":\"%s\"}\n"
-                                    : "objective %s\ntrees     %u\ndepth     %u\nfeatures  "
-                                      "%u\noutputs   %u\nhash      %s\n";
-    printf(format, rank_forest_objective(f), rank_forest_trees(f), rank_forest_depth(f),
-           rank_forest_features(f), rank_forest_outputs(f), hash);
+    const struct {
+        const char *name;
+        uint32_t value;
+    } shape[] = {{"trees", rank_forest_trees(f)},
+                 {"depth", rank_forest_depth(f)},
+                 {"features", rank_forest_features(f)},
+                 {"outputs", rank_forest_outputs(f)}};
+    printf(call->json ? "{\"objective\":\"%s\",\"hash\":\"%s\"" : "objective %s\nhash      %s\n",
+           rank_forest_objective(f), hash);
+    for (size_t i = 0; i < sizeof shape / sizeof shape[0]; i++) {
+        printf(call->json ? ",\"%s\":%u" : "%-9s %u\n", shape[i].name, shape[i].value);
+    }
+    fputs(call->json ? "}\n" : "", stdout);
 }
 
 /* One number, or an array for a model of several outputs. */
