@@ -144,6 +144,7 @@ const char *wire_source_name(enum wire_source s);     /* "vector" "profile" ... 
 enum wire_value_kind { WIRE_TEXT, WIRE_NUMBER, WIRE_FLAG };
 struct wire_attribute {
     const char *name;
+    const char *role; /* "title", ..., or NULL or "" = none */
     enum wire_value_kind kind;
     const char *text;
     float number;

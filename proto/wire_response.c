@@ -67,7 +67,9 @@ static enum wf_code read_attribute(const Weft__V1__Attribute *m, const struct wi
                                    struct wire_attribute *out)
 {
     WIRE_TRY(wire_check_id(at, "name", m->name, WIRE_ID_MAX));
+    WIRE_TRY(wire_check_text(at, "role", m->role, WIRE_ID_MAX));
     out->name = m->name;
+    out->role = wire_str(m->role);
     out->text = "";
     switch (m->value_case) {
     case WEFT__V1__ATTRIBUTE__VALUE_TEXT:
@@ -308,6 +310,7 @@ static bool build_attributes(const struct wire_hit *hit, struct wf_arena *arena,
         }
         m->attributes[i] = to;
         to->name = wire_borrow(a->name);
+        to->role = wire_borrow(a->role);
         switch (a->kind) {
         case WIRE_TEXT:
             to->value_case = WEFT__V1__ATTRIBUTE__VALUE_TEXT;
