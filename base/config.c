@@ -4,6 +4,7 @@
  * found, so that an error names its place even when something later would override it. The struct
  * is filled at the very end. The only file that reads the environment.
  */
+#include <ctype.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -150,16 +151,6 @@ static enum wf_code load_file(struct load *l, const char *file, struct wf_error 
 
 /* Environment. */
 
-static char lower(char c)
-{
-    static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    const char *at = c ? strchr(upper, c) : NULL;
-    if (at) {
-        c = "abcdefghijklmnopqrstuvwxyz"[at - upper];
-    }
-    return c;
-}
-
 /* WEFT_SEARCH__DEADLINE=... gives "search.deadline"; false when the variable is not an option's. */
 static bool env_name(const char *variable, size_t size, char name[NAME_MOST])
 {
@@ -171,13 +162,9 @@ static bool env_name(const char *variable, size_t size, char name[NAME_MOST])
     }
     for (size_t i = prefix; i < size && n < NAME_MOST - 1; i++) {
         bool dot = variable[i] == '_' && i + 1 < size && variable[i + 1] == '_';
-        name[n] = lower(variable[i]);
-        if (dot) {
-            name[n] = '.';
-            dotted = true;
-            i++;
-        }
-        n++;
+        name[n++] = dot ? '.' : (char)tolower((unsigned char)variable[i]);
+        i += dot;
+        dotted |= dot;
     }
     name[n] = '\0';
     return dotted;
@@ -272,7 +259,6 @@ static enum wf_code load_all(struct load *l, const char *file, const char *const
     return WF_OK;
 }
 
-/* NOLINTNEXTLINE(readability-function-size): what a program gives at its start */
 enum wf_code wf_config_load(const struct wf_option *table, unsigned n, const char *file,
                             const char *const *sets, unsigned n_sets, void *into,
                             struct wf_config **out, struct wf_error *err)

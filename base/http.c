@@ -41,8 +41,7 @@ static enum wf_code split(const char *listen, char **host, char **port, struct w
     size_t size = colon ? (size_t)(colon - listen) : 0;
     bool digits = colon && colon[1] && strspn(colon + 1, "0123456789") == strlen(colon + 1);
     if (!digits || strlen(colon + 1) > 5) {
-        wf_fail(err, WF_INVALID, "address \"%.80s\" must be host:port", listen);
-        return WF_INVALID;
+        return wf_fail(err, WF_INVALID, "address \"%.80s\" must be host:port", listen);
     }
     bool bracketed = size >= 2 && listen[0] == '[' && listen[size - 1] == ']';
     *host = bracketed ? wf_xstrndup(listen + 1, size - 2) : wf_xstrndup(listen, size);
@@ -88,9 +87,7 @@ static enum wf_code open_socket(const char *listen, int *out, struct wf_error *e
         fd = listen_on(a);
     }
     if (fd < 0) {
-        char why[128];
-        code = wf_fail(err, WF_UNAVAILABLE, "cannot listen on %.80s: %s", listen,
-                       strerror_r(errno, why, sizeof why));
+        code = wf_fail(err, WF_UNAVAILABLE, "cannot listen on %.80s: %s", listen, strerror(errno));
         goto out;
     }
     *out = fd;
@@ -140,8 +137,7 @@ static void answer(const struct wf_http *h, const char *method, const char *path
     say(reply, MHD_HTTP_NOT_FOUND, "no such page\n");
 }
 
-/* libmicrohttpd calls this when the head of a request is in; it sets the type. */
-/* NOLINTBEGIN(readability-function-size,readability-non-const-parameter): its type, not ours */
+/* libmicrohttpd calls this when the head of a request is in. */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_size, void **request)
@@ -170,7 +166,6 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     MHD_destroy_response(response);
     return result;
 }
-/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
 
 enum wf_code wf_http_open(const char *listen, const struct wf_http_page *pages, unsigned n,
                           void *ctx, struct wf_http **out, struct wf_error *err)

@@ -45,7 +45,7 @@ void wf_log_start(const char *component, enum wf_level level);
 void wf_log_stop(void);
 void wf_log_set_level(enum wf_level level);
 enum wf_level wf_log_level(void);
-/* True on success. Names: debug info warn error. */
+/* 0 on success. Names: debug info warn error. */
 bool wf_level_parse(const char *name, enum wf_level *out);
 uint64_t wf_log_dropped(void);
 

@@ -101,11 +101,10 @@ enum wf_code wf_pool_start(const char *name, unsigned threads, unsigned queue, s
         p->n_threads += rc == 0;
     }
     if (rc != 0) {
-        char why[128];
         unsigned started = p->n_threads;
         wf_pool_stop(p);
         return wf_fail(err, WF_EXHAUSTED, "pool %s: started %u of %u threads: %s", name, started,
-                       threads, strerror_r(rc, why, sizeof why));
+                       threads, strerror(rc));
     }
     *out = p;
     return WF_OK;

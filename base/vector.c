@@ -122,7 +122,7 @@ size_t wf_codec_size(enum wf_codec codec)
     case WF_CODEC_SQ8:
         return 1;
     }
-    wf_assert(false && "a codec");
+    wf_assert(!"a codec");
     return 0;
 }
 
@@ -155,7 +155,7 @@ void wf_decode_row(const struct wf_codes *c, uint32_t row, float *out)
         }
         return;
     }
-    wf_assert(false && "a codec");
+    wf_assert(!"a codec");
 }
 
 /* The cell of x, clamped; a dimension without spread has one cell. */
@@ -183,7 +183,7 @@ void wf_encode_row(const struct wf_codes *c, const float *x, unsigned char *into
         }
         return;
     }
-    wf_assert(false && "a codec");
+    wf_assert(!"a codec");
 }
 
 void wf_half_to_float(const uint16_t *h, float *f, size_t n)

@@ -77,7 +77,7 @@ static void score(const struct wf_scoring *s)
         l2 ? run(WF_CODEC_SQ8, true, s) : run(WF_CODEC_SQ8, false, s);
         return;
     }
-    wf_assert(false && "a codec");
+    wf_assert(!"a codec");
 }
 
 #endif
