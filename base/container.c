@@ -111,7 +111,7 @@ static int compare_names(const void *a, const void *b)
 
 static enum wf_code load(struct wf_container *c, struct wf_error *err)
 {
-    struct wf_container_head head;
+    struct wf_container_head head = {0};
     enum wf_code code = check_head(c, &head, err);
     if (code != WF_OK) {
         return code;

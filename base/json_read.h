@@ -16,8 +16,8 @@
 #include "base/error.h"
 
 struct wf_json {
-    const json_t *value; /* borrowed */
-    const char *where;   /* "manifest", "manifest: files[2]" */
+    json_t *value;     /* borrowed */
+    const char *where; /* "manifest", "manifest: files[2]" */
 };
 
 /* The value must be an object whose keys are exactly `keys` (NULL-terminated). */
@@ -32,6 +32,6 @@ WF_MUST_CHECK enum wf_code wf_json_text(struct wf_json j, const char *key, char 
                                         struct wf_error *err);
 /* An array of min to max elements. */
 WF_MUST_CHECK enum wf_code wf_json_list(struct wf_json j, const char *key, size_t min, size_t max,
-                                        const json_t **out, struct wf_error *err);
+                                        json_t **out, struct wf_error *err);
 
 #endif

@@ -95,7 +95,7 @@ static enum wf_code read_hash(struct wf_json j, const char *key, struct wf_hash1
 static enum wf_code check_sections(struct wf_json file, uint64_t file_size, struct wf_error *err)
 {
     static const char *const keys[] = {"hash", "name", "size", NULL};
-    const json_t *list = NULL;
+    json_t *list = NULL;
     uint64_t sum = 0;
     enum wf_code code = wf_json_list(file, "sections", 0, SECTIONS_MOST, &list, err);
     const size_t n = code == WF_OK ? json_array_size(list) : 0;
@@ -145,7 +145,7 @@ static enum wf_code read_file_entry(struct wf_json j, struct wf_manifest_file *f
 
 static enum wf_code read_files(struct wf_json j, struct wf_manifest *m, struct wf_error *err)
 {
-    const json_t *list;
+    json_t *list;
     const size_t want = (size_t)m->n_shards + 1;
     enum wf_code code = wf_json_list(j, "files", want, want, &list, err);
     if (code != WF_OK) {
@@ -164,7 +164,7 @@ static enum wf_code read_files(struct wf_json j, struct wf_manifest *m, struct w
 
 static enum wf_code read_rows(struct wf_json j, struct wf_manifest *m, struct wf_error *err)
 {
-    const json_t *list;
+    json_t *list;
     int64_t rows;
     enum wf_code code = wf_json_int(j, "rows", 0, INT64_MAX, &rows, err);
     if (code == WF_OK) {
@@ -222,7 +222,7 @@ static enum wf_code read_head(struct wf_json j, struct wf_manifest *m, struct wf
                : code;
 }
 
-static enum wf_code read_manifest(const json_t *root, struct wf_manifest *m, struct wf_error *err)
+static enum wf_code read_manifest(json_t *root, struct wf_manifest *m, struct wf_error *err)
 {
     const struct wf_json j = {.value = root, .where = "top level"};
     enum wf_code code = read_head(j, m, err);

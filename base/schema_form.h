@@ -25,7 +25,7 @@ WF_MUST_CHECK enum wf_code wf_schema_check(const struct wf_schema *s, struct wf_
 /* A new reference. */
 json_t *wf_schema_to_json(const struct wf_schema *s);
 /* Checks everything; failures are WF_DATA_LOSS or WF_INVALID. */
-WF_MUST_CHECK enum wf_code wf_schema_from_json(const json_t *json, struct wf_schema *out,
+WF_MUST_CHECK enum wf_code wf_schema_from_json(json_t *json, struct wf_schema *out,
                                                struct wf_error *err);
 
 #endif

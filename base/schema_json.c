@@ -65,7 +65,7 @@ json_t *wf_schema_to_json(const struct wf_schema *s)
 /* ---- from JSON ---- */
 
 /* The wf_json of element i of a list, with its place written into where[]. */
-static struct wf_json element(const json_t *list, const char *name, unsigned i, char where[64])
+static struct wf_json element(json_t *list, const char *name, unsigned i, char where[64])
 {
     snprintf(where, 64, "schema: %s[%u]", name, i);
     return (struct wf_json){.value = json_array_get(list, i), .where = where};
@@ -115,7 +115,7 @@ static enum wf_code space_from_json(struct wf_json j, struct wf_space *out, stru
 
 static enum wf_code attrs_from_json(struct wf_json j, struct wf_schema *out, struct wf_error *err)
 {
-    const json_t *list = NULL;
+    json_t *list = NULL;
     char where[64];
     enum wf_code code = wf_json_list(j, "attributes", 0, WF_ATTRS_MAX, &list, err);
     while (code == WF_OK && out->n_attrs < json_array_size(list)) {
@@ -127,7 +127,7 @@ static enum wf_code attrs_from_json(struct wf_json j, struct wf_schema *out, str
 
 static enum wf_code spaces_from_json(struct wf_json j, struct wf_schema *out, struct wf_error *err)
 {
-    const json_t *list = NULL;
+    json_t *list = NULL;
     char where[64];
     enum wf_code code = wf_json_list(j, "spaces", 0, WF_SPACES_MAX, &list, err);
     while (code == WF_OK && out->n_spaces < json_array_size(list)) {
@@ -137,7 +137,7 @@ static enum wf_code spaces_from_json(struct wf_json j, struct wf_schema *out, st
     return code;
 }
 
-static enum wf_code roles_from_json(const json_t *json, struct wf_schema *out, struct wf_error *err)
+static enum wf_code roles_from_json(json_t *json, struct wf_schema *out, struct wf_error *err)
 {
     const struct wf_json j = {.value = json, .where = "schema: roles"};
     if (!json_is_object(json)) {
@@ -165,7 +165,7 @@ static enum wf_code roles_from_json(const json_t *json, struct wf_schema *out, s
     return WF_OK;
 }
 
-enum wf_code wf_schema_from_json(const json_t *json, struct wf_schema *out, struct wf_error *err)
+enum wf_code wf_schema_from_json(json_t *json, struct wf_schema *out, struct wf_error *err)
 {
     static const char *const keys[] = {"attributes",       "description", "roles",
                                        "simulated_events", "spaces",      NULL};

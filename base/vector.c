@@ -122,8 +122,7 @@ size_t wf_codec_size(enum wf_codec codec)
     case WF_CODEC_SQ8:
         return 1;
     }
-    wf_assert(!"a codec");
-    return 0;
+    wf_assert_fail("a known codec", __FILE__, __LINE__);
 }
 
 uint32_t wf_padded_dim(uint32_t dim)
@@ -134,8 +133,8 @@ uint32_t wf_padded_dim(uint32_t dim)
 void wf_score_rows(const struct wf_codes *c, const float *q, const uint32_t *rows, uint32_t first,
                    size_t n, float *out)
 {
-    const struct wf_scoring s = {
-        .codes = c, .q = q, .rows = rows, .first = first, .n = n, .out = out};
+    struct wf_scoring s = {.codes = c, .q = q, .rows = rows, .first = first, .n = n};
+    s.out = out;
     kernels->score(&s);
 }
 
@@ -155,7 +154,7 @@ void wf_decode_row(const struct wf_codes *c, uint32_t row, float *out)
         }
         return;
     }
-    wf_assert(!"a codec");
+    wf_assert_fail("a known codec", __FILE__, __LINE__);
 }
 
 /* The cell of x, clamped; a dimension without spread has one cell. */
@@ -183,7 +182,7 @@ void wf_encode_row(const struct wf_codes *c, const float *x, unsigned char *into
         }
         return;
     }
-    wf_assert(!"a codec");
+    wf_assert_fail("a known codec", __FILE__, __LINE__);
 }
 
 void wf_half_to_float(const uint16_t *h, float *f, size_t n)

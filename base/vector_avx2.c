@@ -130,17 +130,7 @@ ALWAYS float combine(bool l2, const float *a, const float *b, size_t d)
     return l2 ? 0 - _mm_cvtss_f32(s) : _mm_cvtss_f32(s);
 }
 
-static float dot(const float *a, const float *b, size_t d)
-{
-    return combine(false, a, b, d);
-}
-
-static float l2(const float *a, const float *b, size_t d)
-{
-    return combine(true, a, b, d);
-}
-
-ALWAYS void block(enum wf_codec codec, bool is_l2, const struct wf_scoring *s,
+ALWAYS void block(enum wf_codec codec, bool l2, const struct wf_scoring *s,
                   const unsigned char *const row[WF_BLOCK], float out[WF_BLOCK])
 {
     const size_t d = s->codes->dim;
@@ -152,20 +142,20 @@ ALWAYS void block(enum wf_codec codec, bool is_l2, const struct wf_scoring *s,
     for (; j + WF_LANES <= d; j += WF_LANES) {
         const struct sixteen q = floats(s->q + j);
         for (size_t r = 0; r < WF_BLOCK; r++) {
-            sums[r] = accumulate(is_l2, sums[r], q, load(codec, s->codes, row[r], j));
+            sums[r] = accumulate(l2, sums[r], q, load(codec, s->codes, row[r], j));
         }
     }
     if (j < d) {
         const struct sixteen q = floats_tail(s->q + j, d - j);
         for (size_t r = 0; r < WF_BLOCK; r++) {
-            sums[r] = accumulate(is_l2, sums[r], q, load_tail(codec, s->codes, row[r], j, d - j));
+            sums[r] = accumulate(l2, sums[r], q, load_tail(codec, s->codes, row[r], j, d - j));
         }
     }
     /* Transposed, the last two steps of the fold work on four rows at once. */
     __m128 t0 = fold4(sums[0]), t1 = fold4(sums[1]), t2 = fold4(sums[2]), t3 = fold4(sums[3]);
     _MM_TRANSPOSE4_PS(t0, t1, t2, t3);
     const __m128 sum = _mm_add_ps(_mm_add_ps(t0, t2), _mm_add_ps(t1, t3));
-    _mm_storeu_ps(out, is_l2 ? _mm_sub_ps(_mm_setzero_ps(), sum) : sum);
+    _mm_storeu_ps(out, l2 ? _mm_sub_ps(_mm_setzero_ps(), sum) : sum);
 }
 
 #include "base/vector_rows.h"
@@ -195,7 +185,7 @@ static void float_to_half(const float *f, uint16_t *h, size_t n)
 
 const struct wf_kernels wf_kernels_avx2 = {
     .dot = dot,
-    .l2 = l2,
+    .l2 = minus_l2,
     .score = score,
     .half_to_float = half_to_float,
     .float_to_half = float_to_half,

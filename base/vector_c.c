@@ -98,16 +98,6 @@ static float combine(bool l2, const float *a, const float *b, size_t d)
     return l2 ? 0 - fold(sums) : fold(sums);
 }
 
-static float dot(const float *a, const float *b, size_t d)
-{
-    return combine(false, a, b, d);
-}
-
-static float l2(const float *a, const float *b, size_t d)
-{
-    return combine(true, a, b, d);
-}
-
 static inline void decode(enum wf_codec codec, const struct wf_codes *c, const unsigned char *row,
                           size_t j, size_t n, float *restrict x)
 {
@@ -124,7 +114,7 @@ static inline void decode(enum wf_codec codec, const struct wf_codes *c, const u
     }
 }
 
-static inline __attribute__((always_inline)) void block(enum wf_codec codec, bool is_l2,
+static inline __attribute__((always_inline)) void block(enum wf_codec codec, bool l2,
                                                         const struct wf_scoring *s,
                                                         const unsigned char *const row[WF_BLOCK],
                                                         float out[WF_BLOCK])
@@ -136,11 +126,11 @@ static inline __attribute__((always_inline)) void block(enum wf_codec codec, boo
         size_t j = 0;
         for (; j + WF_LANES <= d; j += WF_LANES) {
             decode(codec, s->codes, row[r], j, WF_LANES, x);
-            accumulate(is_l2, sums, s->q + j, x, WF_LANES);
+            accumulate(l2, sums, s->q + j, x, WF_LANES);
         }
         decode(codec, s->codes, row[r], j, d - j, x);
-        accumulate(is_l2, sums, s->q + j, x, d - j);
-        out[r] = is_l2 ? 0 - fold(sums) : fold(sums);
+        accumulate(l2, sums, s->q + j, x, d - j);
+        out[r] = l2 ? 0 - fold(sums) : fold(sums);
     }
 }
 
@@ -148,7 +138,7 @@ static inline __attribute__((always_inline)) void block(enum wf_codec codec, boo
 
 const struct wf_kernels wf_kernels_c = {
     .dot = dot,
-    .l2 = l2,
+    .l2 = minus_l2,
     .score = score,
     .half_to_float = half_to_float,
     .float_to_half = float_to_half,

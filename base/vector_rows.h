@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vector_rows.h - the loop over rows of one kernel file, private to base/vector_*.c.
+ * vector_rows.h - what the kernel files have in common, private to base/vector_*.c.
  *
  * Included once by each of them behind its own
+ *     static inline float combine(bool l2, const float *a, const float *b, size_t d);
  *     static inline void block(enum wf_codec, bool l2, const struct wf_scoring *,
  *                              const unsigned char *const row[WF_BLOCK], float out[WF_BLOCK]);
- * which is forced inline, so that codec and metric are constants inside the loop and every pair has
- * its own machine code. It defines `score`, the entry of the table.
+ * which are forced inline, so that codec and metric are constants inside the loops and every pair
+ * has its own machine code. It defines `dot`, `minus_l2` and `score`, entries of the table.
  */
 #ifndef WF_VECTOR_ROWS_H
 #define WF_VECTOR_ROWS_H
@@ -15,6 +16,16 @@
 
 #include "base/error.h"
 #include "base/vector_kernels.h"
+
+static float dot(const float *a, const float *b, size_t d)
+{
+    return combine(false, a, b, d);
+}
+
+static float minus_l2(const float *a, const float *b, size_t d)
+{
+    return combine(true, a, b, d);
+}
 
 static inline const unsigned char *row_at(const struct wf_scoring *s, size_t i)
 {
@@ -77,7 +88,7 @@ static void score(const struct wf_scoring *s)
         l2 ? run(WF_CODEC_SQ8, true, s) : run(WF_CODEC_SQ8, false, s);
         return;
     }
-    wf_assert(!"a codec");
+    wf_assert_fail("a known codec", __FILE__, __LINE__);
 }
 
 #endif
