@@ -9,6 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+static struct wf_arena group_arena;
+struct wf_arena *const wire_arena = &group_arena;
+
+int wire_arena_setup(void **state)
+{
+    (void)state;
+    wf_arena_init(wire_arena, 64 << 20);
+    return 0;
+}
+
+int wire_arena_teardown(void **state)
+{
+    (void)state;
+    wf_arena_fini(wire_arena);
+    return 0;
+}
+
 struct buffer {
     unsigned char *data;
     size_t size, cap;

@@ -16,6 +16,11 @@
 
 #include "proto/wire.h"
 
+/* A group's arena of 64 MiB, and cmocka's functions that make and release it. */
+extern struct wf_arena *const wire_arena;
+int wire_arena_setup(void **state);
+int wire_arena_teardown(void **state);
+
 /* Bytes of `text` in the arena; aborts on a fault in the text. */
 unsigned char *wire_text(struct wf_arena *arena, const char *text, size_t *size);
 /* Decodes into the arena; NULL when the bytes are no message of `d` or the arena is full. */

@@ -15,22 +15,6 @@
 
 #include "tests/support/wire_text.h"
 
-static struct wf_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    wf_arena_init(&arena, 64 << 20);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    wf_arena_fini(&arena);
-    return 0;
-}
-
 /* The question that every reply here answers: one probe for 3 and one lookup of 2, two features,
  * vectors of dimension 2. */
 static const float vector[] = {1, 0};
@@ -64,10 +48,10 @@ static enum wf_code read_text(const char *text, const struct wire_search_request
 {
     const ProtobufCMessageDescriptor *d = wire_method(WIRE_SEARCH)->response;
     size_t size = 0;
-    const unsigned char *data = wire_text(&arena, text, &size);
-    const ProtobufCMessage *msg = wire_decode(&arena, d, data, size);
+    const unsigned char *data = wire_text(wire_arena, text, &size);
+    const ProtobufCMessage *msg = wire_decode(wire_arena, d, data, size);
     assert_non_null(msg);
-    return wire_search_response_read(msg, asked, &arena, reply, err);
+    return wire_search_response_read(msg, asked, wire_arena, reply, err);
 }
 
 /* Two rows of the probe and one of the lookup, vectors as `encoding` says. */
@@ -155,8 +139,8 @@ static void a_reply_comes_back_in_every_encoding(void **state)
             answer(columns, encoding ? vectors : NULL, encoding == WIRE_INT8 ? scales : NULL);
         struct wire_search_response got;
         const ProtobufCMessage *msg =
-            wire_resend(&arena, wire_search_response_message(&sent, &asked, &arena));
-        enum wf_code code = wire_search_response_read(msg, &asked, &arena, &got, &err);
+            wire_resend(wire_arena, wire_search_response_message(&sent, &asked, wire_arena));
+        enum wf_code code = wire_search_response_read(msg, &asked, wire_arena, &got, &err);
         assert_string_equal("", err.text);
         assert_int_equal(WF_OK, code);
         assert_string_equal("g", got.generation);
@@ -269,7 +253,7 @@ static void every_kind_of_garbage_is_refused(void **state)
         assert_int_equal(WF_INTERNAL, err.code);
         assert_string_equal("GARBAGE", err.reason);
         assert_non_null(strstr(err.text, garbage[i].says));
-        wf_arena_reset(&arena);
+        wf_arena_reset(wire_arena);
     }
 }
 
@@ -345,11 +329,11 @@ static void a_full_arena_is_said_and_builds_nothing(void **state)
     struct wf_arena small;
     wf_arena_init(&small, 64);
     size_t size = 0;
-    const unsigned char *data = wire_text(&arena, REPLY(PROBED, FOUND), &size);
+    const unsigned char *data = wire_text(wire_arena, REPLY(PROBED, FOUND), &size);
     const ProtobufCMessage *msg =
-        wire_decode(&arena, wire_method(WIRE_SEARCH)->response, data, size);
+        wire_decode(wire_arena, wire_method(WIRE_SEARCH)->response, data, size);
     assert_int_equal(WF_EXHAUSTED, wire_search_response_read(msg, &asked, &small, &reply, &err));
-    assert_int_equal(WF_OK, wire_search_response_read(msg, &asked, &arena, &reply, &err));
+    assert_int_equal(WF_OK, wire_search_response_read(msg, &asked, wire_arena, &reply, &err));
     assert_null(wire_search_response_message(&reply, &asked, &small));
     wf_arena_fini(&small);
 }
@@ -364,5 +348,5 @@ int main(void)
         cmocka_unit_test(vectors_come_only_when_asked_for),
         cmocka_unit_test(a_full_arena_is_said_and_builds_nothing),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, wire_arena_setup, wire_arena_teardown);
 }

@@ -13,41 +13,26 @@
 
 #include "tests/support/wire_text.h"
 
-static struct wf_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    wf_arena_init(&arena, 64 << 20);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    wf_arena_fini(&arena);
-    return 0;
-}
-
 static enum wf_code read_text(const char *text, struct wire_recommend_request *rq,
                               struct wf_error *err)
 {
     const ProtobufCMessageDescriptor *d = wire_method(WIRE_RECOMMEND)->request;
     size_t size = 0;
-    const unsigned char *data = wire_text(&arena, text, &size);
+    const unsigned char *data = wire_text(wire_arena, text, &size);
     assert_int_equal(WF_OK, wire_scan(data, size, d, err));
-    const ProtobufCMessage *msg = wire_decode(&arena, d, data, size);
+    const ProtobufCMessage *msg = wire_decode(wire_arena, d, data, size);
     assert_non_null(msg);
-    return wire_recommend_request_read(msg, &arena, rq, err);
+    return wire_recommend_request_read(msg, wire_arena, rq, err);
 }
 
 static struct wire_recommend_request resend(const struct wire_recommend_request *rq)
 {
     struct wf_error err;
     struct wire_recommend_request got;
-    const ProtobufCMessage *msg = wire_resend(&arena, wire_recommend_request_message(rq, &arena));
+    const ProtobufCMessage *msg =
+        wire_resend(wire_arena, wire_recommend_request_message(rq, wire_arena));
     assert_non_null(msg);
-    assert_int_equal(WF_OK, wire_recommend_request_read(msg, &arena, &got, &err));
+    assert_int_equal(WF_OK, wire_recommend_request_read(msg, wire_arena, &got, &err));
     return got;
 }
 
@@ -215,7 +200,7 @@ static void every_bad_request_names_its_fault(void **state)
         assert_string_equal(bad[i].reason, err.reason);
         assert_string_equal(bad[i].field, err.field);
         assert_memory_equal(&before, &rq, sizeof rq);
-        wf_arena_reset(&arena);
+        wf_arena_reset(wire_arena);
     }
 }
 
@@ -292,5 +277,5 @@ int main(void)
         cmocka_unit_test(what_is_just_allowed_passes),
         cmocka_unit_test(a_full_arena_builds_nothing),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, wire_arena_setup, wire_arena_teardown);
 }

@@ -16,22 +16,6 @@
 #include "proto/wire_check.h"
 #include "tests/support/wire_text.h"
 
-static struct wf_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    wf_arena_init(&arena, 64 << 20);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    wf_arena_fini(&arena);
-    return 0;
-}
-
 static const struct {
     enum wire_method method;
     const char *text, *reason, *field;
@@ -64,7 +48,7 @@ static void what_the_decoder_hides_is_found(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct wf_error err;
         size_t size = 0;
-        const unsigned char *data = wire_text(&arena, bad[i].text, &size);
+        const unsigned char *data = wire_text(wire_arena, bad[i].text, &size);
         print_message("%s\n", bad[i].text);
         assert_int_equal(WF_INVALID,
                          wire_scan(data, size, wire_method(bad[i].method)->request, &err));
@@ -72,7 +56,7 @@ static void what_the_decoder_hides_is_found(void **state)
         assert_string_equal(bad[i].field, err.field);
         assert_int_equal(WF_INVALID,
                          wire_scan(data, size, wire_method(bad[i].method)->request, NULL));
-        wf_arena_reset(&arena);
+        wf_arena_reset(wire_arena);
     }
 }
 
@@ -120,7 +104,7 @@ static void good_bytes_pass(void **state)
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         size_t size = 0;
-        const unsigned char *data = wire_text(&arena, good[i], &size);
+        const unsigned char *data = wire_text(wire_arena, good[i], &size);
         assert_int_equal(WF_OK, wire_scan(data, size, wire_method(WIRE_RECOMMEND)->request, NULL));
     }
     assert_int_equal(WF_OK, wire_scan(NULL, 0, wire_method(WIRE_STATS)->request, NULL));
@@ -183,5 +167,5 @@ int main(void)
         cmocka_unit_test(good_bytes_pass),
         cmocka_unit_test(utf8_agrees_with_a_plain_decoder),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, wire_arena_setup, wire_arena_teardown);
 }

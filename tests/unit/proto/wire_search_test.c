@@ -13,32 +13,16 @@
 
 #include "tests/support/wire_text.h"
 
-static struct wf_arena arena;
-
-static int setup(void **state)
-{
-    (void)state;
-    wf_arena_init(&arena, 64 << 20);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    wf_arena_fini(&arena);
-    return 0;
-}
-
 static enum wf_code read_text(const char *text, struct wire_search_request *rq,
                               struct wf_error *err)
 {
     const ProtobufCMessageDescriptor *d = wire_method(WIRE_SEARCH)->request;
     size_t size = 0;
-    const unsigned char *data = wire_text(&arena, text, &size);
+    const unsigned char *data = wire_text(wire_arena, text, &size);
     assert_int_equal(WF_OK, wire_scan(data, size, d, err));
-    const ProtobufCMessage *msg = wire_decode(&arena, d, data, size);
+    const ProtobufCMessage *msg = wire_decode(wire_arena, d, data, size);
     assert_non_null(msg);
-    return wire_search_request_read(msg, &arena, rq, err);
+    return wire_search_request_read(msg, wire_arena, rq, err);
 }
 
 static void a_request_comes_back_whole(void **state)
@@ -74,8 +58,9 @@ static void a_request_comes_back_whole(void **state)
     };
     struct wf_error err;
     struct wire_search_request got;
-    const ProtobufCMessage *msg = wire_resend(&arena, wire_search_request_message(&rq, &arena));
-    assert_int_equal(WF_OK, wire_search_request_read(msg, &arena, &got, &err));
+    const ProtobufCMessage *msg =
+        wire_resend(wire_arena, wire_search_request_message(&rq, wire_arena));
+    assert_int_equal(WF_OK, wire_search_request_read(msg, wire_arena, &got, &err));
     assert_string_equal("g1", got.generation);
     assert_string_equal("r1", got.request_id);
     assert_int_equal(4, got.n_probes);
@@ -152,7 +137,7 @@ static void every_bad_request_names_its_fault(void **state)
         assert_int_equal(WF_INVALID, read_text(bad[i].text, &rq, &err));
         assert_string_equal(bad[i].reason, err.reason);
         assert_string_equal(bad[i].field, err.field);
-        wf_arena_reset(&arena);
+        wf_arena_reset(wire_arena);
     }
 }
 
@@ -181,9 +166,9 @@ static void a_full_arena_is_said(void **state)
     struct wf_error err;
     struct wire_search_request rq;
     size_t size = 0;
-    const unsigned char *data = wire_text(&arena, "1:'g' 3*16:{3:[1] 4:5}", &size);
+    const unsigned char *data = wire_text(wire_arena, "1:'g' 3*16:{3:[1] 4:5}", &size);
     const ProtobufCMessage *msg =
-        wire_decode(&arena, wire_method(WIRE_SEARCH)->request, data, size);
+        wire_decode(wire_arena, wire_method(WIRE_SEARCH)->request, data, size);
     struct wf_arena small;
     wf_arena_init(&small, 64);
     assert_int_equal(WF_EXHAUSTED, wire_search_request_read(msg, &small, &rq, &err));
@@ -199,5 +184,5 @@ int main(void)
         cmocka_unit_test(what_is_just_allowed_passes),
         cmocka_unit_test(a_full_arena_is_said),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, wire_arena_setup, wire_arena_teardown);
 }
