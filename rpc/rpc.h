@@ -101,10 +101,12 @@ struct wf_arena *rpc_arena(struct rpc_request *rq);
 int64_t rpc_deadline(const struct rpc_request *rq); /* INT64_MAX when the client set none */
 int64_t rpc_arrival(const struct rpc_request *rq);  /* when the loop took the call */
 bool rpc_cancelled(const struct rpc_request *rq);   /* the client left, or the server closes */
-/* Value of a request header, NULL when absent; borrowed until the request ends. */
-const char *rpc_header(const struct rpc_request *rq, const char *key);
-/* "plaintext:<peer address>" or "tls:<subject alternative name or common name>"; borrowed. */
-const char *rpc_identity(const struct rpc_request *rq);
+/* Value of a request header, NULL when absent; borrowed until the request ends. Both this and
+ * rpc_identity() copy at first use: only from the thread that owns the request. */
+const char *rpc_header(struct rpc_request *rq, const char *key);
+/* "plaintext:<peer address>", "tls:<subject alternative name or common name>", or, over TLS from a
+ * client without a certificate, "tls-anonymous:<peer address>"; borrowed until the request ends. */
+const char *rpc_identity(struct rpc_request *rq);
 /* Both end the request: `rq` and its arena are gone on return. `msg` may live in the arena. */
 void rpc_reply(struct rpc_request *rq, const ProtobufCMessage *msg);
 /*
