@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmd_query.c - weft query: one question to a coordinator, the answer as a table or as JSON.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "tools/answer_print.h"
+#include "tools/client.h"
+#include "tools/commands.h"
+#include "tools/vector_file.h"
+
+enum { DEFAULT_TIMEOUT_MS = 5000 };
+
+struct args {
+    const char *target, *user, *items, *session, *vector, *text;
+    const char *surface, *space, *content_id, *filter, *attributes, *segment, *context_user,
+        *request_id;
+    uint64_t k, rank_limit, nprobe, ef, timeout_ms, seed;
+    double target_recall, min_coverage;
+    bool exact, explain;
+};
+#define ARG(member) offsetof(struct args, member)
+static const struct tool_option options[] = {
+    {"target", TOOL_STR, ARG(target), "HOST:PORT", "The coordinator.", NULL, 0, 0, true},
+    {"user", TOOL_STR, ARG(user), "ID", "What should this user see?", NULL, 0, 0, false},
+    {"items", TOOL_STR, ARG(items), "A,B", "What goes with these items? At most 16.", NULL, 0, 0,
+     false},
+    {"session", TOOL_STR, ARG(session), "A,B,C",
+     "What comes after these items, oldest first? At most 50.", NULL, 0, 0, false},
+    {"vector", TOOL_STR, ARG(vector), "FILE",
+     "What is nearest to the first vector of this file? .npy .fvecs .tsv .txt", NULL, 0, 0, false},
+    {"text", TOOL_STR, ARG(text), "\"...\"",
+     "What fits these words? Needs a text encoder in the generation.", NULL, 0, 0, false},
+    {"surface", TOOL_STR, ARG(surface), "NAME",
+     "for_you, similar, for_you_raw, similar_raw, trending or a declared one.", "", 0, 0, false},
+    {"k", TOOL_UINT, ARG(k), "N", "Hits wanted.", "10", 0, 4294967295.0, false},
+    {"space", TOOL_STR, ARG(space), "NAME", "Embedding space of --vector.", "", 0, 0, false},
+    {"content-id", TOOL_STR, ARG(content_id), "ID",
+     "Content id of that space; another one is refused.", "", 0, 0, false},
+    {"filter", TOOL_STR, ARG(filter), "EXPR", "Filter expression over attributes.", "", 0, 0,
+     false},
+    {"exact", TOOL_FLAG, ARG(exact), NULL, "Brute force over the stored vectors.", NULL, 0, 0,
+     false},
+    {"target-recall", TOOL_REAL, ARG(target_recall), "R", "Recall wanted of the retrieval.", NULL,
+     0, 0, false},
+    {"nprobe", TOOL_UINT, ARG(nprobe), "N", "IVF lists to probe per shard.", NULL, 0, 4294967295.0,
+     false},
+    {"ef", TOOL_UINT, ARG(ef), "N", "HNSW candidate list size.", NULL, 0, 4294967295.0, false},
+    {"rank-limit", TOOL_UINT, ARG(rank_limit), "N", "Candidates ranked at most.", NULL, 0,
+     4294967295.0, false},
+    {"attributes", TOOL_STR, ARG(attributes), "A,B", "Attributes to return; * is all.", "*", 0, 0,
+     false},
+    {"explain", TOOL_FLAG, ARG(explain), NULL, "Say why each hit is there.", NULL, 0, 0, false},
+    {"min-coverage", TOOL_REAL, ARG(min_coverage), "X",
+     "Fail when less of the documents was searched.", NULL, 0, 0, false},
+    {"segment", TOOL_STR, ARG(segment), "VALUE", "Whose popularity list to fall back to.", "", 0, 0,
+     false},
+    {"context-user", TOOL_STR, ARG(context_user), "ID",
+     "User for the ranker when the subject is none.", "", 0, 0, false},
+    {"timeout-ms", TOOL_UINT, ARG(timeout_ms), "MS", "Deadline.", NULL, 0, 4294967295.0, false},
+    {"seed", TOOL_UINT, ARG(seed), "N", "For what is drawn at random.", "0", 0, 0, false},
+    {"request-id", TOOL_STR, ARG(request_id), "ID", "Comes back in the answer and in logs.", "", 0,
+     0, false},
+};
+
+/* "a,b,c" as an array in the arena. */
+static const char *const *split(const char *list, struct wf_arena *arena, uint32_t *n)
+{
+    size_t commas = 0;
+    for (const char *s = list; *s != '\0'; s++) {
+        commas += *s == ',';
+    }
+    const char **out = wf_array(arena, const char *, commas + 1);
+    wf_assert(out != NULL); /* argv is far below the arena's limit */
+    for (*n = 0; *n <= commas; (*n)++) {
+        const size_t size = strcspn(list, ",");
+        out[*n] = wf_arena_strndup(arena, list, size);
+        list += size + 1;
+    }
+    return out;
+}
+
+static enum wf_code read_vector(const char *path, struct wf_arena *arena,
+                                struct wire_recommend_request *rq, struct wf_error *err)
+{
+    struct tool_vector_file file;
+    enum wf_code code = tool_vector_file_open(path, 0, &file, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    bool more = false;
+    float *vector = wf_array(arena, float, file.dim);
+    code = vector == NULL ? wf_fail(err, WF_EXHAUSTED, "%u dimensions are too many", file.dim)
+                          : tool_vector_file_next(&file, vector, &more, err);
+    rq->vector = vector;
+    rq->dim = file.dim;
+    tool_vector_file_close(&file);
+    if (code == WF_OK && !more) {
+        return wf_fail(err, WF_INVALID, "%s: no vector in it", path);
+    }
+    return code == WF_OK ? WF_OK : wf_prefix(err, "%s: ", path);
+}
+
+static enum wf_code subject_of(const struct args *a, struct wf_arena *arena,
+                               struct wire_recommend_request *rq, struct wf_error *err)
+{
+    const int given = (a->user != NULL) + (a->items != NULL) + (a->session != NULL) +
+                      (a->vector != NULL) + (a->text != NULL);
+    if (given > 1) {
+        return tool_usage(
+            err, "%d of --user, --items, --session, --vector and --text are given, wanted one",
+            given);
+    }
+    if (a->vector != NULL) {
+        rq->subject = WIRE_SUBJECT_VECTOR;
+        return read_vector(a->vector, arena, rq, err);
+    }
+    if (a->items != NULL || a->session != NULL) {
+        rq->subject = a->items != NULL ? WIRE_SUBJECT_ITEMS : WIRE_SUBJECT_SESSION;
+        rq->skus = split(a->items != NULL ? a->items : a->session, arena, &rq->n_skus);
+    } else if (a->user != NULL || a->text != NULL) {
+        rq->subject = a->user != NULL ? WIRE_SUBJECT_USER : WIRE_SUBJECT_TEXT;
+        rq->id = a->user != NULL ? a->user : a->text;
+    }
+    return WF_OK;
+}
+
+static enum wf_code request_of(const struct args *a, struct wf_arena *arena,
+                               struct wire_recommend_request *rq, struct wf_error *err)
+{
+    if (a->nprobe > 0 && a->ef > 0) {
+        return tool_usage(err, "--nprobe and --ef exclude each other");
+    }
+    *rq = (struct wire_recommend_request){
+        .request_id = a->request_id,
+        .surface = a->surface,
+        .space = a->space,
+        .content_id = a->content_id,
+        .id = "",
+        .k = (uint32_t)a->k,
+        .timeout_ms = (uint32_t)a->timeout_ms,
+        .filter = a->filter,
+        .exact = a->exact,
+        .target_recall = (float)a->target_recall,
+        .rank_limit = (uint32_t)a->rank_limit,
+        .explain = a->explain,
+        .min_coverage = (float)a->min_coverage,
+        .segment = a->segment,
+        .context_user = a->context_user,
+        .seed = a->seed,
+    };
+    if (a->nprobe > 0) {
+        rq->effort = (struct wire_effort){WIRE_EFFORT_NPROBE, (uint32_t)a->nprobe};
+    } else if (a->ef > 0) {
+        rq->effort = (struct wire_effort){WIRE_EFFORT_EF, (uint32_t)a->ef};
+    }
+    if (a->attributes[0] != '\0') {
+        rq->attributes = split(a->attributes, arena, &rq->n_attributes);
+    }
+    return subject_of(a, arena, rq, err);
+}
+
+static enum wf_code ask(const struct tool_call *call, struct wf_arena *arena, struct wf_error *err)
+{
+    const struct args *a = call->args;
+    struct wire_recommend_request rq;
+    struct wire_recommend_response answer;
+    struct tool_client client;
+    enum wf_code code = request_of(a, arena, &rq, err);
+    if (code == WF_OK) {
+        code = tool_client_open(a->target, 1, &client, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    const int64_t wait = a->timeout_ms == 0 ? DEFAULT_TIMEOUT_MS : (int64_t)a->timeout_ms + 1000;
+    code = tool_client_recommend(&client, &rq, wf_deadline_ms(wf_now(), wait), arena, &answer, err);
+    if (code == WF_OK) {
+        struct tool_text text = {0};
+        (call->json ? tool_answer_json : tool_answer_text)(&answer, &text);
+        fwrite(text.data, 1, text.size, stdout);
+        tool_text_fini(&text);
+    } else if (err->reason[0] != '\0' || err->field[0] != '\0') {
+        (void)wf_prefix(err, "%s%s%s%s", err->reason, err->field[0] != '\0' ? " at " : "",
+                        err->field, ": ");
+    }
+    tool_client_close(&client);
+    return code;
+}
+
+static enum wf_code run(const struct tool_call *call, struct wf_error *err)
+{
+    struct wf_arena arena;
+    wf_arena_init(&arena, TOOL_CLIENT_ARENA_MAX);
+    const enum wf_code code = ask(call, &arena, err);
+    wf_arena_fini(&arena);
+    return code;
+}
+
+const struct tool_command tool_query = {
+    .name = "query",
+    .what = "ask a coordinator which items a shopper should see",
+    .examples =
+        "weft query --target 127.0.0.1:7000 --user u42\n"
+        "weft query --target 127.0.0.1:7000 --items 15970 --k 5 --explain\n"
+        "weft query --target 127.0.0.1:7000 --session 15970,39386 --json\n"
+        "weft query --target 127.0.0.1:7000 --vector query.npy --surface for_you_raw --exact\n",
+    .notes = "Without a subject the answer is what is popular in --segment.",
+    TOOL_OPTIONS(options),
+    .size = sizeof(struct args),
+    .run = run,
+};
