@@ -106,7 +106,7 @@ void tool_subjects_close(struct tool_subjects *s)
 
 void tool_subject(const struct tool_ids *ids, uint64_t i, char text[WF_SKU_MAX + 1])
 {
-    uint64_t at = ((i % ids->n) * ids->step + ids->first) % ids->n);
+    uint64_t at = ((i % ids->n) * ids->step + ids->first) % ids->n;
     uint32_t map = 0;
     while (at >= ids->maps[map].n) {
         at -= ids->maps[map++].n;
