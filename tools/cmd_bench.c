@@ -291,7 +291,7 @@ const struct tool_command tool_bench = {
         "weft bench --target 127.0.0.1:7000 --generation gen --surface similar --rate 100 --json\n",
     .notes = "Users and items of the generation are drawn by --seed without repeats. Latency "
              "counts from the time at\n"
-             "which a request should have been sent.",
+             "which a request should have been sent.\n",
     TOOL_OPTIONS(options),
     .size = sizeof(struct args),
     .run = run,

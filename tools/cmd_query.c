@@ -209,7 +209,7 @@ const struct tool_command tool_query = {
         "weft query --target 127.0.0.1:7000 --items 15970 --k 5 --explain\n"
         "weft query --target 127.0.0.1:7000 --session 15970,39386 --json\n"
         "weft query --target 127.0.0.1:7000 --vector query.npy --surface for_you_raw --exact\n",
-    .notes = "Without a subject the answer is what is popular in --segment.",
+    .notes = "Without a subject the answer is what is popular in --segment.\n",
     TOOL_OPTIONS(options),
     .size = sizeof(struct args),
     .run = run,

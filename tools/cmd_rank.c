@@ -181,7 +181,7 @@ const struct tool_command tool_rank = {
                 "weft rank --model ranker.json --check\n",
     .notes = "Prints margin and transformed output per row; with --json one object per line. A "
              "model of several\n"
-             "classes gives arrays.",
+             "classes gives arrays.\n",
     TOOL_OPTIONS(options),
     .size = sizeof(struct args),
     .run = run,

@@ -272,7 +272,7 @@ const struct tool_command tool_up = {
                 "weft up gen --shard-set search.simd=avx2\n",
     .notes = "Prints one JSON line when it serves: the coordinators' and shards' addresses and "
              "processes.\n"
-             "SIGTERM or SIGINT drains and ends with exit code 0.",
+             "SIGTERM or SIGINT drains and ends with exit code 0.\n",
     .operands = "GEN",
     .min_operands = 1,
     .max_operands = 1,

@@ -13,5 +13,9 @@ extern const struct tool_command tool_import_vectors;
 extern const struct tool_command tool_embed_tokens;
 extern const struct tool_command tool_build;
 extern const struct tool_command tool_verify;
+extern const struct tool_command tool_rank;
+extern const struct tool_command tool_query;
+extern const struct tool_command tool_up;
+extern const struct tool_command tool_bench;
 
 #endif

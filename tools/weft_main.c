@@ -10,6 +10,7 @@
 
 static const struct tool_command *const commands[] = {
     &tool_synth,
+    &tool_rank,
 };
 
 int main(int argc, char **argv)
