@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * index_faiss.c - see cluster.h. The only includer of FAISS's C headers: they pollute (OK, idx_t).
+ *
+ * All points train, up to 256 a list: the lists decide how many rows a query must see, and training
+ * is paid once per generation.
+ */
+#include "shard/cluster.h"
+
+#include <faiss/c_api/Clustering_c.h>
+#include <faiss/c_api/IndexFlat_c.h>
+#include <faiss/c_api/Index_c.h>
+#include <faiss/c_api/error_c.h>
+
+#include "base/arena.h"
+#include "shard/faiss_params.h"
+
+enum { ITERATIONS = 25, POINTS_PER_LIST = 256, ASSIGN_BLOCK = 65536 };
+
+static enum wf_code failed(const char *what, struct wf_error *err)
+{
+    const char *text = faiss_get_last_error();
+    return wf_fail(err, WF_INTERNAL, "faiss %s: %.180s", what, text == NULL ? "unknown" : text);
+}
+
+static FaissMetricType metric_of(enum wf_metric_space metric)
+{
+    return metric == WF_METRIC_L2 ? METRIC_L2 : METRIC_INNER_PRODUCT;
+}
+
+/* Waking threads for less work than this costs more than it saves, above all on a busy machine. */
+static const double work_worth_threads = 2e9;
+
+static int threads_for(const struct shard_points *points, uint32_t lists)
+{
+    const double work = (double)points->n * points->d * lists * ITERATIONS;
+    const int before = shard_faiss_threads(1);
+    if (work >= work_worth_threads) {
+        shard_faiss_threads(before);
+    }
+    return before;
+}
+
+static enum wf_code cluster(const struct shard_points *points, uint32_t lists, uint64_t seed,
+                            float *centroids, struct wf_error *err)
+{
+    FaissClusteringParameters params;
+    faiss_ClusteringParameters_init(&params);
+    params.niter = ITERATIONS;
+    params.spherical = points->metric != WF_METRIC_L2;
+    params.min_points_per_centroid = 1;
+    params.max_points_per_centroid = POINTS_PER_LIST;
+    params.seed = (int)(seed & INT32_MAX);
+    FaissIndexFlat *index = NULL;
+    FaissClustering *clustering = NULL;
+    enum wf_code code = WF_OK;
+    if (faiss_IndexFlat_new_with(&index, points->d, metric_of(points->metric)) != 0 ||
+        faiss_Clustering_new_with_params(&clustering, (int)points->d, (int)lists, &params) != 0 ||
+        faiss_Clustering_train(clustering, (idx_t)points->n, points->x, index) != 0) {
+        code = failed("clustering", err);
+        goto out;
+    }
+    float *result;
+    size_t size;
+    faiss_Clustering_centroids(clustering, &result, &size);
+    if (size != (size_t)lists * points->d) {
+        code = wf_fail(err, WF_INTERNAL, "faiss gave %zu floats of centroids, %zu are due", size,
+                       (size_t)lists * points->d);
+        goto out;
+    }
+    for (size_t i = 0; i < size; i++) {
+        centroids[i] = result[i];
+    }
+out:
+    if (clustering != NULL) {
+        faiss_Clustering_free(clustering);
+    }
+    if (index != NULL) {
+        faiss_Index_free(index);
+    }
+    return code;
+}
+
+enum wf_code shard_cluster(const struct shard_points *points, uint32_t lists, uint64_t seed,
+                           float *centroids, struct wf_error *err)
+{
+    const int threads = threads_for(points, lists);
+    enum wf_code code = cluster(points, lists, seed, centroids, err);
+    shard_faiss_threads(threads);
+    return code;
+}
+
+static enum wf_code assign_all(FaissIndex *index, const struct shard_points *p, uint32_t lists,
+                               uint32_t *list, struct wf_error *err)
+{
+    idx_t *labels = wf_xarray(idx_t, ASSIGN_BLOCK);
+    enum wf_code code = WF_OK;
+    for (size_t at = 0; at < p->n && code == WF_OK; at += ASSIGN_BLOCK) {
+        const size_t n = p->n - at < ASSIGN_BLOCK ? p->n - at : ASSIGN_BLOCK;
+        if (faiss_Index_assign(index, (idx_t)n, p->x + at * p->d, labels, 1) != 0) {
+            code = failed("assignment", err);
+            break;
+        }
+        for (size_t i = 0; i < n && code == WF_OK; i++) {
+            if (labels[i] < 0 || labels[i] >= (idx_t)lists) {
+                code = wf_fail(err, WF_INTERNAL, "vector %zu has no nearest centroid", at + i);
+            } else {
+                list[at + i] = (uint32_t)labels[i];
+            }
+        }
+    }
+    wf_xfree(labels);
+    return code;
+}
+
+enum wf_code shard_assign(const struct shard_points *points, const float *centroids, uint32_t lists,
+                          uint32_t *list, struct wf_error *err)
+{
+    const int threads = threads_for(points, lists);
+    FaissIndexFlat *index = NULL;
+    enum wf_code code = WF_OK;
+    if (faiss_IndexFlat_new_with(&index, points->d, metric_of(points->metric)) != 0 ||
+        faiss_Index_add(index, lists, centroids) != 0) {
+        code = failed("assignment", err);
+    } else {
+        code = assign_all(index, points, lists, list, err);
+    }
+    if (index != NULL) {
+        faiss_Index_free(index);
+    }
+    shard_faiss_threads(threads);
+    return code;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * shard.h - one partition of one generation, opened and asked.
+ *
+ * A shard is immutable: every function but open and close is safe from any thread. Opening verifies
+ * checksums, maps the container and checks every offset, count and code in it, so that searching
+ * checks nothing; content that lies is WF_DATA_LOSS. Requests are answered into the request's
+ * arena; columns borrow dictionary strings from the mapping, which must outlive the reply.
+ */
+#ifndef SHARD_SHARD_H
+#define SHARD_SHARD_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/container.h"
+#include "base/error.h"
+#include "base/generation.h"
+#include "proto/wire.h"
+
+struct shard;
+
+/* Shard `number` of the generation at `dir`. WF_DATA_LOSS when anything in it is damaged. */
+WF_MUST_CHECK enum wf_code shard_open(const char *dir, uint32_t number, struct shard **out,
+                                      struct wf_error *err);
+/* Takes the container, which the caller has verified (also on failure); `schema` is copied. For
+ * tests and tools. */
+WF_MUST_CHECK enum wf_code shard_view(struct wf_container *container,
+                                      const struct wf_schema *schema, const char *generation,
+                                      struct shard **out, struct wf_error *err);
+void shard_close(struct shard *s); /* NULL is fine */
+
+/*
+ * Probes and lookups. Errors: WF_PRECONDITION with reason WRONG_GENERATION or WRONG_SPACE;
+ * WF_INVALID with reason UNKNOWN_SPACE, DIMENSION, UNKNOWN_VALUE (a feature), UNKNOWN_ATTRIBUTE,
+ * UNSUPPORTED (filters; an effort that the index does not take), OUT_OF_RANGE; WF_EXHAUSTED when
+ * the arena is too small. When `deadline` passes a probe stops between parts and says so.
+ */
+WF_MUST_CHECK enum wf_code shard_search(const struct shard *s, const struct wire_search_request *rq,
+                                        int64_t deadline, struct wf_arena *arena,
+                                        struct wire_search_response *out, struct wf_error *err);
+/* Stored vectors and attributes by SKU; the same errors. */
+WF_MUST_CHECK enum wf_code shard_fetch(const struct shard *s, const struct wire_fetch_request *rq,
+                                       struct wf_arena *arena, struct wire_fetch_response *out,
+                                       struct wf_error *err);
+/* Arrays live in the arena; shard numbers and incarnation are the caller's. */
+WF_MUST_CHECK enum wf_code shard_describe(const struct shard *s, struct wf_arena *arena,
+                                          struct wire_generation_stats *out, struct wf_error *err);
+const char *shard_generation(const struct shard *s);
+uint32_t shard_rows(const struct shard *s);
+uint32_t shard_count(const struct shard *s); /* shards of the generation */
+
+#endif

@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * shard_open.c - from a container to a shard that can be searched without further checks.
+ *
+ * Checksums say that the bytes are those that were written, not that they make sense: every count,
+ * offset, code and row number is checked here against its bounds, once, and the meta section
+ * against the schema. What lies is WF_DATA_LOSS with the section's name.
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "shard/mapped.h"
+
+bool shard_section_name(char out[64], const char *group, const char *name, const char *part)
+{
+    const char *const pieces[] = {group, "/", name, part == NULL ? "" : "/",
+                                  part == NULL ? "" : part};
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
+        const size_t size = strlen(pieces[i]);
+        if (at + size > 63) {
+            return false;
+        }
+        memcpy(out + at, pieces[i], size);
+        at += size;
+    }
+    out[at] = '\0';
+    return true;
+}
+
+static enum wf_code lies(struct wf_error *err, const char *group, const char *name,
+                         const char *what)
+{
+    return wf_fail(err, WF_DATA_LOSS, "%s \"%s\": %s", group, name, what);
+}
+
+static enum wf_code section(const struct shard *s, const char *group, const char *name,
+                            const char *part, size_t n, size_t size, const void **out,
+                            struct wf_error *err)
+{
+    char text[64];
+    if (!shard_section_name(text, group, name, part)) {
+        return lies(err, group, name, "name is too long for a section");
+    }
+    return wf_container_get(s->container, text, n, size, out, err);
+}
+
+/* As section, with as many elements as its own size gives. */
+static enum wf_code whole_section(const struct shard *s, const char *group, const char *name,
+                                  const char *part, size_t size, const void **out, size_t *n,
+                                  struct wf_error *err)
+{
+    char text[64];
+    const struct wf_section *found = NULL;
+    if (shard_section_name(text, group, name, part)) {
+        found = wf_container_find(s->container, text);
+    }
+    if (found == NULL || found->size % size != 0) {
+        return lies(err, group, name, found == NULL ? "a section is missing" : "a section is cut");
+    }
+    *out = found->data;
+    *n = found->size / size;
+    return WF_OK;
+}
+
+/* n + 1 offsets that rise from 0 to `bytes`. */
+static bool offsets_good(const uint32_t *offsets, size_t n, size_t bytes)
+{
+    if (offsets[0] != 0 || offsets[n] != bytes) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (offsets[i] > offsets[i + 1]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- attributes ---- */
+
+static enum wf_code open_keyword(const struct shard *s, struct shard_attr *a, struct wf_error *err)
+{
+    const char *name = a->schema->name;
+    const void *codes = NULL, *offsets = NULL, *bytes = NULL;
+    size_t n_offsets = 0, n_bytes = 0;
+    enum wf_code code = section(s, "attr", name, "codes", s->rows, sizeof(uint32_t), &codes, err);
+    if (code == WF_OK) {
+        code =
+            whole_section(s, "attr", name, "offsets", sizeof(uint32_t), &offsets, &n_offsets, err);
+    }
+    if (code == WF_OK) {
+        code = whole_section(s, "attr", name, "bytes", 1, &bytes, &n_bytes, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    a->codes = codes;
+    a->offsets = offsets;
+    a->bytes = bytes;
+    if (n_offsets == 0 || n_offsets > UINT32_MAX ||
+        !offsets_good(offsets, n_offsets - 1, n_bytes)) {
+        return lies(err, "attribute", name, "offsets do not fit the values");
+    }
+    a->n_values = (uint32_t)(n_offsets - 1);
+    for (uint32_t i = 0; i < a->n_values; i++) {
+        const uint32_t size = a->offsets[i + 1] - a->offsets[i];
+        if (size == 0 || a->bytes[a->offsets[i + 1] - 1] != '\0' ||
+            !wf_utf8_valid(a->bytes + a->offsets[i], size - 1)) {
+            return lies(err, "attribute", name, "a value is not UTF-8 with a NUL behind");
+        }
+    }
+    for (uint32_t row = 0; row < s->rows; row++) {
+        if (a->codes[row] >= a->n_values && a->codes[row] != WF_NO_CODE) {
+            return lies(err, "attribute", name, "a code has no value");
+        }
+    }
+    return WF_OK;
+}
+
+static enum wf_code open_texts(const struct shard *s, struct shard_attr *a, struct wf_error *err)
+{
+    const char *name = a->schema->name;
+    const void *offsets = NULL, *bytes = NULL;
+    size_t n_bytes = 0;
+    enum wf_code code =
+        section(s, "attr", name, "offsets", (size_t)s->rows + 1, sizeof(uint32_t), &offsets, err);
+    if (code == WF_OK) {
+        code = whole_section(s, "attr", name, "bytes", 1, &bytes, &n_bytes, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    a->offsets = offsets;
+    a->bytes = bytes;
+    if (!offsets_good(offsets, s->rows, n_bytes)) {
+        return lies(err, "attribute", name, "offsets do not fit the texts");
+    }
+    for (uint32_t row = 0; row < s->rows; row++) {
+        if (!wf_utf8_valid(a->bytes + a->offsets[row], a->offsets[row + 1] - a->offsets[row])) {
+            return lies(err, "attribute", name, "a text is not UTF-8");
+        }
+    }
+    return WF_OK;
+}
+
+static enum wf_code open_flags(const struct shard *s, struct shard_attr *a, struct wf_error *err)
+{
+    const void *flags = NULL;
+    enum wf_code code = section(s, "attr", a->schema->name, "flags", s->rows, 1, &flags, err);
+    a->flags = flags;
+    for (uint32_t row = 0; code == WF_OK && row < s->rows; row++) {
+        if (a->flags[row] > 2) {
+            code = lies(err, "attribute", a->schema->name, "a flag is above 2");
+        }
+    }
+    return code;
+}
+
+static enum wf_code open_attr(const struct shard *s, struct shard_attr *a, struct wf_error *err)
+{
+    const void *numbers = NULL;
+    enum wf_code code = WF_DATA_LOSS;
+    switch (a->schema->type) {
+    case WF_ATTR_KEYWORD:
+        return open_keyword(s, a, err);
+    case WF_ATTR_NUMBER:
+        code =
+            section(s, "attr", a->schema->name, "numbers", s->rows, sizeof(float), &numbers, err);
+        a->numbers = numbers;
+        return code;
+    case WF_ATTR_FLAG:
+        return open_flags(s, a, err);
+    case WF_ATTR_TEXT:
+        return open_texts(s, a, err);
+    }
+    return lies(err, "attribute", a->schema->name, "unknown type");
+}
+
+/* ---- features ---- */
+
+static enum wf_code open_features(struct shard *s, const json_t *list, struct wf_error *err)
+{
+    const size_t n = json_array_size(list);
+    if (n > WIRE_FEATURES_MAX) {
+        return lies(err, "section", "meta", "too many features");
+    }
+    s->features = wf_xarray(struct shard_feature, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        int id;
+        const char *name;
+        const void *values;
+        if (json_unpack(json_array_get(list, i), "{s:i, s:s}", "id", &id, "name", &name) != 0 ||
+            id < 0) {
+            return lies(err, "section", "meta", "a feature has no id and name");
+        }
+        enum wf_code code = section(s, "feature", name, NULL, s->rows, sizeof(float), &values, err);
+        if (code != WF_OK) {
+            return code;
+        }
+        s->features[s->n_features++] = (struct shard_feature){.id = (uint32_t)id, .values = values};
+    }
+    return WF_OK;
+}
+
+/* ---- spaces ---- */
+
+struct space_meta {
+    const char *name, *content_id, *metric, *index;
+    json_int_t vectors, effort, row_cap;
+    int dim, entry, top;
+};
+
+static enum wf_code read_space_meta(const json_t *json, const struct wf_space *schema,
+                                    struct shard_space *sp, struct space_meta *out,
+                                    struct wf_error *err)
+{
+    struct space_meta m = {0};
+    if (json_unpack((json_t *)(uintptr_t)json,
+                    "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:F, s:i, s:i}", "name", &m.name,
+                    "content_id", &m.content_id, "dim", &m.dim, "metric", &m.metric, "index",
+                    &m.index, "vectors", &m.vectors, "effort", &m.effort, "row_cap", &m.row_cap,
+                    "max_norm", &sp->max_norm, "entry", &m.entry, "top", &m.top) != 0) {
+        return lies(err, "section", "meta", "a space lacks a member");
+    }
+    if (strcmp(m.name, schema->name) != 0 || strcmp(m.content_id, schema->content_id) != 0 ||
+        m.dim != (int)schema->dim || strcmp(m.metric, wf_metric_name(schema->metric)) != 0) {
+        return lies(err, "space", schema->name, "meta and schema differ");
+    }
+    struct wf_error spec;
+    if (shard_spec_parse(m.index, &sp->spec, &spec) != WF_OK || strlen(m.index) == 0) {
+        return lies(err, "space", schema->name, "unknown index");
+    }
+    *out = m;
+    return WF_OK;
+}
+
+static enum wf_code check_space_meta(const struct shard *s, const struct space_meta *m,
+                                     struct shard_space *sp, struct wf_error *err)
+{
+    const char *name = sp->schema->name;
+    if (m->vectors < 0 || m->vectors > (json_int_t)s->rows) {
+        return lies(err, "space", name, "more vectors than rows");
+    }
+    sp->n = (uint32_t)m->vectors;
+    const json_int_t most = sp->spec.kind == SHARD_IVF ? (json_int_t)sp->spec.n : WIRE_EFFORT_MAX;
+    const json_int_t least = sp->spec.kind == SHARD_FLAT ? 0 : 1;
+    if (m->effort < least || m->effort > most || m->row_cap < 0 || m->row_cap > m->vectors) {
+        return lies(err, "space", name, "effort is out of range");
+    }
+    if (!(sp->max_norm >= 0) || !isfinite(sp->max_norm)) {
+        return lies(err, "space", name, "max_norm is out of range");
+    }
+    sp->effort = (uint32_t)m->effort;
+    sp->row_cap = (uint32_t)m->row_cap;
+    shard_spec_text(&sp->spec, sp->index);
+    return WF_OK;
+}
+
+static bool all_finite(const float *x, size_t n)
+{
+    return n == 0 || wf_first_not_finite(x, n) < 0;
+}
+
+static enum wf_code open_ranges(const struct shard *s, struct shard_space *sp, struct wf_error *err)
+{
+    const uint32_t dim = sp->schema->dim;
+    const char *name = sp->schema->name;
+    const void *min = NULL, *step = NULL;
+    enum wf_code code = section(s, "space", name, "min", dim, sizeof(float), &min, err);
+    if (code == WF_OK) {
+        code = section(s, "space", name, "step", dim, sizeof(float), &step, err);
+    }
+    if (code == WF_OK && !(all_finite(min, dim) && all_finite(step, dim))) {
+        code = lies(err, "space", name, "ranges are not finite");
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    sp->codes.min = min;
+    sp->codes.step = step;
+    double sum = 0;
+    for (uint32_t i = 0; i < dim; i++) {
+        const double w = fabs((double)sp->codes.min[i]) + 255 * fabs((double)sp->codes.step[i]);
+        sum += w * w;
+    }
+    sp->decode_norm = sqrt(sum);
+    return WF_OK;
+}
+
+static enum wf_code open_codes(const struct shard *s, struct shard_space *sp, struct wf_error *err)
+{
+    const struct wf_space *schema = sp->schema;
+    const void *data = NULL;
+    sp->codes =
+        (struct wf_codes){.codec = sp->spec.codec, .metric = schema->metric, .dim = schema->dim};
+    sp->codes.stride = wf_padded_dim(schema->dim) * wf_codec_size(sp->spec.codec);
+    enum wf_code code =
+        section(s, "space", schema->name, "codes", sp->n, sp->codes.stride, &data, err);
+    sp->codes.data = data;
+    if (code == WF_OK && sp->spec.codec == WF_CODEC_SQ8) {
+        code = open_ranges(s, sp, err);
+    }
+    return code;
+}
+
+static enum wf_code open_lists(const struct shard *s, struct shard_space *sp, struct wf_error *err)
+{
+    const char *name = sp->schema->name;
+    const size_t lists = sp->spec.n;
+    const void *centroids = NULL, *offsets = NULL;
+    sp->centroids = (struct wf_codes){.codec = WF_CODEC_FLOAT32,
+                                      .metric = sp->schema->metric,
+                                      .dim = sp->schema->dim,
+                                      .stride = wf_padded_dim(sp->schema->dim) * sizeof(float)};
+    enum wf_code code =
+        section(s, "space", name, "centroids", lists, sp->centroids.stride, &centroids, err);
+    if (code == WF_OK) {
+        code = section(s, "space", name, "lists", lists + 1, sizeof(uint32_t), &offsets, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    if (!offsets_good(offsets, lists, sp->n)) {
+        return lies(err, "space", name, "lists do not fit the vectors");
+    }
+    if (!all_finite(centroids, lists * sp->centroids.stride / sizeof(float))) {
+        return lies(err, "space", name, "centroids are not finite");
+    }
+    sp->centroids.data = centroids;
+    sp->lists = offsets;
+    return shard_space_attach(sp, err);
+}
+
+static enum wf_code open_graph(const struct shard *s, const struct space_meta *m,
+                               struct shard_space *sp, struct wf_error *err)
+{
+    const char *name = sp->schema->name;
+    const void *levels = NULL, *links = NULL;
+    struct shard_graph g = {.n = sp->n, .links = sp->spec.n, .entry = m->entry, .top = m->top};
+    enum wf_code code = section(s, "space", name, "levels", sp->n, sizeof(int32_t), &levels, err);
+    if (code == WF_OK) {
+        code =
+            whole_section(s, "space", name, "links", sizeof(int32_t), &links, &g.n_adjacent, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    g.levels = levels;
+    g.adjacent = links;
+    code = shard_faiss_graph_open(&sp->codes, &g, &sp->faiss, err);
+    return code == WF_OK ? WF_OK : wf_prefix(err, "space \"%s\": ", name);
+}
+
+static enum wf_code open_permutation(const struct shard *s, struct shard_space *sp,
+                                     struct wf_error *err)
+{
+    const char *name = sp->schema->name;
+    const void *perm = NULL, *inverse = NULL;
+    enum wf_code code = section(s, "space", name, "perm", sp->n, sizeof(uint32_t), &perm, err);
+    if (code == WF_OK) {
+        code = section(s, "space", name, "inverse", s->rows, sizeof(uint32_t), &inverse, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    sp->to_row = perm;
+    sp->of_row = inverse;
+    for (uint32_t i = 0; i < sp->n; i++) {
+        if (sp->to_row[i] >= s->rows || sp->of_row[sp->to_row[i]] != i) {
+            return lies(err, "space", name, "permutation leads nowhere");
+        }
+    }
+    for (uint32_t row = 0; row < s->rows; row++) {
+        if (sp->of_row[row] != WF_NO_ROW &&
+            (sp->of_row[row] >= sp->n || sp->to_row[sp->of_row[row]] != row)) {
+            return lies(err, "space", name, "inverse permutation leads nowhere");
+        }
+    }
+    return WF_OK;
+}
+
+static enum wf_code open_space(const struct shard *s, unsigned i, const json_t *json,
+                               struct wf_error *err)
+{
+    struct shard_space *sp = &s->spaces[i];
+    struct space_meta m = {0};
+    sp->schema = &s->schema.spaces[i];
+    enum wf_code code = read_space_meta(json, sp->schema, sp, &m, err);
+    if (code == WF_OK) {
+        code = check_space_meta(s, &m, sp, err);
+    }
+    if (code == WF_OK) {
+        code = open_codes(s, sp, err);
+    }
+    if (code == WF_OK && i > 0) {
+        code = open_permutation(s, sp, err);
+    }
+    if (code == WF_OK && sp->n > 0 && sp->spec.kind == SHARD_IVF) {
+        code = open_lists(s, sp, err);
+    }
+    if (code == WF_OK && sp->n > 0 && sp->spec.kind == SHARD_HNSW) {
+        code = open_graph(s, &m, sp, err);
+    }
+    return code;
+}
+
+/* ---- the whole ---- */
+
+static enum wf_code open_order(struct shard *s, struct wf_error *err)
+{
+    const void *order = NULL;
+    enum wf_code code =
+        wf_container_get(s->container, "ids/order", s->rows, sizeof(uint32_t), &order, err);
+    s->order = order;
+    for (uint32_t row = 0; code == WF_OK && row < s->rows; row++) {
+        if (s->order[row] >= s->rows) {
+            code = lies(err, "section", "ids/order", "a place is beyond the rows");
+        }
+    }
+    return code;
+}
+
+static enum wf_code open_parts(struct shard *s, const json_t *spaces, const json_t *features,
+                               struct wf_error *err)
+{
+    enum wf_code code = wf_idmap_open(s->container, "ids", s->rows, &s->ids, err);
+    if (code == WF_OK) {
+        code = open_order(s, err);
+    }
+    s->attrs = wf_xarray(struct shard_attr, s->schema.n_attrs + 1);
+    for (unsigned i = 0; i < s->schema.n_attrs && code == WF_OK; i++) {
+        s->attrs[i].schema = &s->schema.attrs[i];
+        code = open_attr(s, &s->attrs[i], err);
+    }
+    if (code == WF_OK) {
+        code = open_features(s, features, err);
+    }
+    if (code == WF_OK && json_array_size(spaces) != s->schema.n_spaces) {
+        code = lies(err, "section", "meta", "the schema has another number of spaces");
+    }
+    s->spaces = wf_xarray(struct shard_space, s->schema.n_spaces + 1);
+    for (unsigned i = 0; i < s->schema.n_spaces && code == WF_OK; i++) {
+        code = open_space(s, i, json_array_get(spaces, i), err);
+    }
+    return code;
+}
+
+static enum wf_code open_meta(struct shard *s, const json_t *meta, struct wf_error *err)
+{
+    int format, number, n_shards;
+    json_int_t rows;
+    json_t *spaces, *features;
+    if (json_unpack((json_t *)(uintptr_t)meta, "{s:i, s:i, s:i, s:I, s:o, s:o}", "format", &format,
+                    "shard", &number, "n_shards", &n_shards, "rows", &rows, "spaces", &spaces,
+                    "features", &features) != 0) {
+        return lies(err, "section", "meta", "a member is missing");
+    }
+    if (format != 1) {
+        return wf_fail(err, WF_DATA_LOSS, "shard format %d, this program reads 1", format);
+    }
+    if (rows < 0 || rows >= (json_int_t)WF_NO_ROW || number < 0 || n_shards <= number) {
+        return lies(err, "section", "meta", "rows or shard number are out of range");
+    }
+    s->rows = (uint32_t)rows;
+    s->number = (uint32_t)number;
+    s->n_shards = (uint32_t)n_shards;
+    return open_parts(s, spaces, features, err);
+}
+
+enum wf_code shard_view(struct wf_container *container, const struct wf_schema *schema,
+                        const char *generation, struct shard **out, struct wf_error *err)
+{
+    struct shard *s = wf_xcalloc(1, sizeof *s);
+    s->container = container;
+    s->schema = *schema;
+    snprintf(s->generation, sizeof s->generation, "%s", generation);
+    for (unsigned i = 0; i < wf_container_count(container); i++) {
+        s->bytes += wf_container_at(container, i)->size;
+    }
+    const struct wf_section *meta = wf_container_find(container, "meta");
+    json_t *json = meta == NULL ? NULL
+                                : json_loadb((const char *)meta->data, meta->size,
+                                             JSON_REJECT_DUPLICATES, NULL);
+    enum wf_code code = json == NULL ? lies(err, "section", "meta", "missing, or not JSON")
+                                     : open_meta(s, json, err);
+    json_decref(json);
+    if (code != WF_OK) {
+        shard_close(s);
+        return code;
+    }
+    *out = s;
+    return WF_OK;
+}
+
+static enum wf_code open_file(const char *dir, uint32_t number, const struct wf_manifest *m,
+                              struct shard **out, struct wf_error *err)
+{
+    if (number >= m->n_shards) {
+        return wf_fail(err, WF_INVALID, "shard %u was asked for, generation %s has %u", number,
+                       m->name, m->n_shards);
+    }
+    char path[WF_NAME_MAX];
+    snprintf(path, sizeof path, "shard-%03u/shard.weft", number);
+    struct wf_container *container;
+    enum wf_code code = wf_generation_file(dir, m, path, &container, err);
+    if (code == WF_OK) {
+        code = shard_view(container, &m->schema, m->name, out, err);
+    }
+    return code == WF_OK ? WF_OK : wf_prefix(err, "%s: ", path);
+}
+
+enum wf_code shard_open(const char *dir, uint32_t number, struct shard **out, struct wf_error *err)
+{
+    struct wf_manifest *m;
+    enum wf_code code = wf_manifest_open(dir, &m, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    struct shard *s = NULL;
+    code = open_file(dir, number, m, &s, err);
+    if (code == WF_OK &&
+        (s->number != number || s->n_shards != m->n_shards || s->rows != m->shard_rows[number])) {
+        code = wf_fail(err, WF_DATA_LOSS,
+                       "container says shard %u of %u with %u rows, manifest %u of %u with %llu",
+                       s->number, s->n_shards, s->rows, number, m->n_shards,
+                       (unsigned long long)m->shard_rows[number]);
+        shard_close(s);
+    }
+    wf_manifest_close(m);
+    if (code == WF_OK) {
+        *out = s;
+    }
+    return code;
+}
+
+void shard_close(struct shard *s)
+{
+    if (s == NULL) {
+        return;
+    }
+    for (unsigned i = 0; s->spaces != NULL && i < s->schema.n_spaces; i++) {
+        shard_faiss_close(s->spaces[i].faiss);
+    }
+    wf_xfree(s->spaces);
+    wf_xfree(s->features);
+    wf_xfree(s->attrs);
+    wf_container_close(s->container);
+    wf_xfree(s);
+}

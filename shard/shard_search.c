@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * shard_search.c - one request against one shard: check what needs the generation, search each
+ * probe, look up each list, and build the columns. Everything lives in the request's arena; a
+ * request changes nothing.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "shard/mapped.h"
+
+/* Squared length above which sums of products may leave float32. */
+static const float norm_limit = 1e36F;
+
+static enum wf_code check_generation(const struct shard *s, const char *asked, struct wf_error *err)
+{
+    if (strcmp(asked, s->generation) == 0) {
+        return WF_OK;
+    }
+    struct wf_error local;
+    err = err == NULL ? &local : err;
+    wf_fail(err, WF_PRECONDITION, "generation %.64s was asked for, shard %u holds %s", asked,
+            s->number, s->generation);
+    return wf_reason(err, "WRONG_GENERATION");
+}
+
+/* "" is the first space. */
+static enum wf_code find_space(const struct shard *s, const char *name, const char *field,
+                               const struct shard_space **out, struct wf_error *err)
+{
+    const int at = name[0] == '\0' ? 0 : wf_schema_space(&s->schema, name);
+    if (at < 0 || s->schema.n_spaces == 0) {
+        return wf_invalid(err, "UNKNOWN_SPACE", field, "\"%.64s\" is not a space of generation %s",
+                          name, s->generation);
+    }
+    *out = &s->spaces[at];
+    return WF_OK;
+}
+
+/* ---- probes ---- */
+
+static void probe_field(char out[48], uint32_t i, const char *what)
+{
+    snprintf(out, 48, "probes[%u].%s", i, what);
+}
+
+static enum wf_code check_vector(const struct shard_space *sp, const struct wire_probe *p,
+                                 uint32_t i, struct wf_error *err)
+{
+    char field[48];
+    probe_field(field, i, "vector");
+    if (p->dim != sp->schema->dim) {
+        return wf_invalid(err, "DIMENSION", field, "%u values, space \"%s\" has %u", p->dim,
+                          sp->schema->name, sp->schema->dim);
+    }
+    if (!(wf_dot(p->vector, p->vector, p->dim) <= norm_limit)) {
+        return wf_invalid(err, "OUT_OF_RANGE", field, "squared length is not at most %g",
+                          (double)norm_limit);
+    }
+    return WF_OK;
+}
+
+static enum wf_code check_probe(const struct shard *s, const struct wire_probe *p, uint32_t i,
+                                const struct shard_space **out, struct wf_error *err)
+{
+    char field[48];
+    probe_field(field, i, "space");
+    const struct shard_space *sp = NULL;
+    enum wf_code code = find_space(s, p->space, field, &sp, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    if (p->content_id[0] != '\0' && strcmp(p->content_id, sp->schema->content_id) != 0) {
+        struct wf_error local;
+        err = err == NULL ? &local : err;
+        wf_fail(err, WF_PRECONDITION, "probes[%u]: content id \"%.48s\", space \"%s\" has \"%s\"",
+                i, p->content_id, sp->schema->name, sp->schema->content_id);
+        return wf_reason(err, "WRONG_SPACE");
+    }
+    code = check_vector(sp, p, i, err);
+    if (code == WF_OK && (p->k == 0 || p->k > WIRE_SHARD_K_MAX)) {
+        probe_field(field, i, "k");
+        code = wf_invalid(err, "OUT_OF_RANGE", field, "%u, 1 to %d is allowed", p->k,
+                          WIRE_SHARD_K_MAX);
+    }
+    if (code == WF_OK) {
+        probe_field(field, i, "effort");
+        code = shard_space_effort_check(sp, &p->effort, field, err);
+    }
+    *out = sp;
+    return code;
+}
+
+static enum wf_code put_hits(const struct shard_want *w, const struct shard_hits *hits,
+                             struct wf_arena *a, struct wire_columns *out, struct wf_error *err)
+{
+    float *scores = wf_array(a, float, hits->n);
+    uint32_t *rows = wf_array(a, uint32_t, hits->n);
+    if (scores == NULL || rows == NULL) {
+        return shard_no_room(a, err);
+    }
+    for (uint32_t i = 0; i < hits->n; i++) {
+        scores[i] = hits->hits[i].score;
+        rows[i] = hits->hits[i].row;
+    }
+    *out = (struct wire_columns){.scores = scores,
+                                 .scanned = hits->scanned,
+                                 .parts_planned = hits->planned,
+                                 .parts_done = hits->done};
+    return shard_columns(w, rows, hits->n, a, out, err);
+}
+
+static enum wf_code run_probe(const struct shard_want *w, const struct shard_space *sp,
+                              const struct wire_probe *p, int64_t deadline, struct wf_arena *a,
+                              struct wire_columns *out, struct wf_error *err)
+{
+    const struct shard_query q = {.vector = p->vector,
+                                  .k = p->k,
+                                  .effort = p->effort,
+                                  .deadline = deadline,
+                                  .order = w->s->order};
+    struct shard_hits hits;
+    enum wf_code code = shard_space_search(sp, &q, a, &hits, err);
+    return code == WF_OK ? put_hits(w, &hits, a, out, err) : code;
+}
+
+/* ---- lookups ---- */
+
+static enum wf_code run_lookup(const struct shard_want *w, const struct wire_lookup *l,
+                               struct wf_arena *a, struct wire_columns *out, struct wf_error *err)
+{
+    const uint32_t n = l->n_skus > 0 ? l->n_skus : l->n_rows;
+    uint32_t *rows = wf_array(a, uint32_t, n);
+    uint32_t *asked = wf_array(a, uint32_t, n);
+    if (rows == NULL || asked == NULL) {
+        return shard_no_room(a, err);
+    }
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t row =
+            l->n_skus > 0 ? wf_idmap_find(&w->s->ids, l->skus[i], strlen(l->skus[i])) : l->rows[i];
+        if (row < w->s->rows) { /* WF_NO_ROW is not */
+            rows[found] = row;
+            asked[found++] = i;
+        }
+    }
+    *out = (struct wire_columns){.asked = asked, .parts_planned = 1, .parts_done = 1};
+    return shard_columns(w, rows, found, a, out, err);
+}
+
+/* ---- requests ---- */
+
+static enum wf_code want_of(const struct shard *s, const struct wire_search_request *rq,
+                            struct wf_arena *a, struct shard_want *out, struct wf_error *err)
+{
+    *out = (struct shard_want){.s = s, .encoding = rq->encoding};
+    if (rq->filter[0] != '\0') {
+        return wf_invalid(err, "UNSUPPORTED", "filter", "this version of the shard cannot filter");
+    }
+    enum wf_code code = shard_want_features(out, rq->features, rq->n_features, a, err);
+    if (code == WF_OK) {
+        code = shard_want_attrs(out, rq->attributes, rq->n_attributes, a, err);
+    }
+    if (code == WF_OK && rq->want_vectors) {
+        code = find_space(s, rq->vector_space, "vector_space", &out->vectors, err);
+    }
+    return code;
+}
+
+static enum wf_code check_probes(const struct shard *s, const struct wire_search_request *rq,
+                                 struct wf_arena *a, const struct shard_space ***out,
+                                 struct wf_error *err)
+{
+    const struct shard_space **spaces = wf_array(a, const struct shard_space *, rq->n_probes);
+    if (spaces == NULL) {
+        return shard_no_room(a, err);
+    }
+    for (uint32_t i = 0; i < rq->n_probes; i++) {
+        enum wf_code code = check_probe(s, &rq->probes[i], i, &spaces[i], err);
+        if (code != WF_OK) {
+            return code;
+        }
+    }
+    *out = spaces;
+    return WF_OK;
+}
+
+enum wf_code shard_search(const struct shard *s, const struct wire_search_request *rq,
+                          int64_t deadline, struct wf_arena *arena,
+                          struct wire_search_response *out, struct wf_error *err)
+{
+    struct shard_want w;
+    const struct shard_space **spaces = NULL;
+    enum wf_code code = check_generation(s, rq->generation, err);
+    if (code == WF_OK) {
+        code = want_of(s, rq, arena, &w, err);
+    }
+    if (code == WF_OK) {
+        code = check_probes(s, rq, arena, &spaces, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    struct wire_search_response reply = {
+        .generation = s->generation,
+        .documents = s->rows,
+        .n_sources = rq->n_probes + rq->n_lookups,
+        .vector_dim = w.vectors == NULL ? 0 : w.vectors->schema->dim,
+    };
+    reply.sources = wf_array(arena, struct wire_columns, reply.n_sources);
+    if (reply.sources == NULL) {
+        return shard_no_room(arena, err);
+    }
+    for (uint32_t i = 0; i < rq->n_probes && code == WF_OK; i++) {
+        code = run_probe(&w, spaces[i], &rq->probes[i], deadline, arena, &reply.sources[i], err);
+    }
+    for (uint32_t i = 0; i < rq->n_lookups && code == WF_OK; i++) {
+        code = run_lookup(&w, &rq->lookups[i], arena, &reply.sources[rq->n_probes + i], err);
+    }
+    if (code == WF_OK) {
+        *out = reply;
+    }
+    return code;
+}
+
+enum wf_code shard_fetch(const struct shard *s, const struct wire_fetch_request *rq,
+                         struct wf_arena *arena, struct wire_fetch_response *out,
+                         struct wf_error *err)
+{
+    struct shard_want w = {.s = s, .encoding = WIRE_FLOAT32};
+    enum wf_code code = check_generation(s, rq->generation, err);
+    if (code == WF_OK && rq->space[0] != '\0') {
+        code = find_space(s, rq->space, "space", &w.vectors, err);
+    }
+    if (code == WF_OK) {
+        code = shard_want_attrs(&w, rq->attributes, rq->n_attributes, arena, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    struct wire_fetch_response reply = {
+        .generation = s->generation,
+        .vector_dim = w.vectors == NULL ? 0 : w.vectors->schema->dim,
+    };
+    const struct wire_lookup lookup = {.skus = rq->skus, .n_skus = rq->n_skus};
+    code = run_lookup(&w, &lookup, arena, &reply.items, err);
+    if (code == WF_OK) {
+        *out = reply;
+    }
+    return code;
+}
+
+enum wf_code shard_describe(const struct shard *s, struct wf_arena *arena,
+                            struct wire_generation_stats *out, struct wf_error *err)
+{
+    struct wire_space_stats *spaces = wf_array(arena, struct wire_space_stats, s->schema.n_spaces);
+    if (spaces == NULL) {
+        return shard_no_room(arena, err);
+    }
+    for (unsigned i = 0; i < s->schema.n_spaces; i++) {
+        const struct shard_space *sp = &s->spaces[i];
+        spaces[i] = (struct wire_space_stats){
+            .name = sp->schema->name, .index = sp->index, .effort = sp->effort, .vectors = sp->n};
+    }
+    *out = (struct wire_generation_stats){.name = s->generation,
+                                          .documents = s->rows,
+                                          .bytes = s->bytes,
+                                          .spaces = spaces,
+                                          .n_spaces = s->schema.n_spaces};
+    return WF_OK;
+}
+
+const char *shard_generation(const struct shard *s)
+{
+    return s->generation;
+}
+
+uint32_t shard_rows(const struct shard *s)
+{
+    return s->rows;
+}
+
+uint32_t shard_count(const struct shard *s)
+{
+    return s->n_shards;
+}
