@@ -10,10 +10,7 @@
 
 static const struct tool_command *const commands[] = {
     &tool_synth,
-    &tool_up,
-    &tool_query,
     &tool_rank,
-    &tool_bench,
 };
 
 int main(int argc, char **argv)

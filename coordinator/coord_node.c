@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * coord_node.c - see coord_node.h. Opening order is data, then connections, then the ticker;
+ * closing is the reverse.
+ */
+#include "coordinator/coord_node.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "coordinator/coord_metrics.h"
+#include "coordinator/coord_service.h"
+#include "coordinator/refresh.h"
+#include "coordinator/topology.h"
+
+#define FIELD(f) WF_OPT(struct coord_conf, f)
+const struct wf_option coord_options[] = {
+    RPC_PROCESS_OPTIONS(struct coord_conf, process, "7000", "7080"),
+    {"coordinator.generation", WF_STR, FIELD(generation), "", NULL, NULL,
+     "Directory of the generation to serve; its global/ part is read.", NULL, false},
+    {"coordinator.topology", WF_STR, FIELD(topology), "", NULL, NULL,
+     "File that says which replicas hold which shard: shards = ( { replicas = (\"host:port\", "
+     "...); }, ... );",
+     NULL, false},
+    {"coordinator.surfaces", WF_STR, FIELD(surfaces), "", NULL, NULL,
+     "File that changes the built-in surfaces and adds others; empty: for_you, similar, "
+     "for_you_raw, similar_raw and trending as they are.",
+     NULL, false},
+    {"coordinator.join_timeout", WF_MILLIS, FIELD(join_ms), "5s", "0", "10m",
+     "How long a starting coordinator waits for all shards before it serves with those it has.",
+     NULL, false},
+    {"coordinator.reserve", WF_MILLIS, FIELD(reserve_ms), "40ms", "1ms", "10s",
+     "Time of a request that is kept for merging, ranking and the way home, at most; a fifth of "
+     "what is left when that is less.",
+     NULL, false},
+    {"search.deadline", WF_MILLIS, FIELD(deadline_ms), "1s", "1ms", "60s",
+     "Deadline of a request that brings none.", NULL, false},
+    {"limits.reply_arena", WF_BYTES, FIELD(reply_arena), "64MiB", "64KiB", "1GiB",
+     "Memory that one decoded shard reply may use.", NULL, false},
+    {"peers.keepalive", WF_MILLIS, FIELD(keepalive_ms), "10s", "0", "10m",
+     "Interval of pings to shards; a silent connection is broken off 3 s after one. 0: none.", NULL,
+     false},
+    {"peers.tls_ca", WF_STR, FIELD(peer_ca), "", NULL, NULL,
+     "PEM file of the authority that shards are signed by; empty: plaintext.", NULL, false},
+    {"peers.tls_cert", WF_STR, FIELD(peer_cert), "", NULL, NULL,
+     "PEM file of the certificate shown to shards.", NULL, false},
+    {"peers.tls_key", WF_STR, FIELD(peer_key), "", NULL, NULL,
+     "PEM file of that certificate's private key.", NULL, false},
+};
+const unsigned coord_n_options = sizeof coord_options / sizeof coord_options[0];
+
+struct node {
+    struct coord_service service; /* first: the state that handlers get */
+    struct rpc_process *process;
+    struct coord_global *global;
+    struct coord_surfaces surfaces;
+    struct coord_topology *topology;
+    struct coord_refresh *refresh;
+    int64_t join_until;
+    bool serving; /* the ticker's */
+};
+
+static void on_round(uint64_t round, void *ctx)
+{
+    struct node *n = ctx;
+    const struct coord_transport *t = coord_topology_transport(n->topology);
+    const uint32_t ready = coord_topology_ready(n->topology);
+    double documents = 0;
+    for (uint32_t i = 0; i < t->n_shards; i++) {
+        documents += (double)t->documents(t->ctx, i);
+    }
+    struct wf_metrics *m = n->service.coord.metrics;
+    wf_gauge(m, COORD_M_SHARDS, 0, t->n_shards);
+    wf_gauge(m, COORD_M_SHARDS_READY, 0, ready);
+    wf_gauge(m, COORD_M_DOCUMENTS, 0, documents);
+    if (n->serving || !ready || (ready < t->n_shards && wf_now() < n->join_until)) {
+        return;
+    }
+    n->serving = true;
+    wf_log(WF_INFO, "serving", WF_S("generation", n->global->manifest->name),
+           WF_S("model", n->global->model), WF_I("shards", t->n_shards), WF_I("ready", ready),
+           WF_I("round", round));
+    rpc_process_serving(n->process, true);
+}
+
+static enum wf_code missing(const char *key, struct wf_error *err)
+{
+    return wf_invalid(err, "CONFIG", key, "%s is not set", key);
+}
+
+static enum wf_code open_data(struct node *n, const struct coord_conf *conf, struct wf_error *err)
+{
+    if (!conf->generation[0]) {
+        return missing("coordinator.generation", err);
+    }
+    if (!conf->topology[0]) {
+        return missing("coordinator.topology", err);
+    }
+    enum wf_code code = coord_surfaces_read(conf->surfaces, &n->surfaces, err);
+    return code == WF_OK ? coord_global_open(conf->generation, &n->global, err) : code;
+}
+
+static const char *or_null(const char *s)
+{
+    return s[0] ? s : NULL;
+}
+
+static enum wf_code open_topology(struct node *n, const struct coord_conf *conf,
+                                  struct wf_error *err)
+{
+    struct coord_map map;
+    enum wf_code code = coord_map_read(conf->topology, &map, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    const struct coord_topology_config config = {
+        .map = &map,
+        .manifest = n->global->manifest,
+        .max_message = conf->process.max_message,
+        .max_arena = conf->reply_arena,
+        .keepalive_ms = (int)conf->keepalive_ms,
+        .tls = {or_null(conf->peer_cert), or_null(conf->peer_key), or_null(conf->peer_ca)},
+    };
+    code = coord_topology_open(rpc_process_loop(n->process), &config, &n->topology, err);
+    if (code == WF_PRECONDITION) {
+        wf_reason(err, "CONFIG");
+    }
+    coord_map_fini(&map);
+    return code;
+}
+
+enum wf_code coord_node_open(struct rpc_process *p, const void *conf_, void **state,
+                             struct wf_error *err)
+{
+    const struct coord_conf *conf = conf_;
+    struct node *n = wf_xarray(struct node, 1);
+    n->process = p;
+    n->join_until = wf_deadline_ms(wf_now(), conf->join_ms);
+    rpc_process_serving(p, false);
+    enum wf_code code = open_data(n, conf, err);
+    if (code == WF_OK) {
+        code = open_topology(n, conf, err);
+    }
+    if (code != WF_OK) {
+        coord_node_close(n);
+        return code;
+    }
+    const struct coord coord = {
+        .global = n->global,
+        .surfaces = &n->surfaces,
+        .transport = coord_topology_transport(n->topology),
+        .metrics = rpc_process_metrics(p),
+        .reserve = conf->reserve_ms * WF_MILLISECOND,
+        .reply_limit = conf->reply_arena,
+    };
+    coord_service_init(&n->service, &coord, conf->deadline_ms * WF_MILLISECOND,
+                       conf->process.max_arena);
+    n->refresh = coord_refresh_start(n->topology, n->global->manifest->name, on_round, n);
+    *state = &n->service;
+    return WF_OK;
+}
+
+void coord_node_close(void *state)
+{
+    struct node *n = state;
+    coord_refresh_stop(n->refresh);
+    coord_topology_close(n->topology);
+    coord_refresh_destroy(n->refresh);
+    coord_global_close(n->global);
+    wf_xfree(n);
+}
+
+static json_t *shards_json(const struct coord_topology *t)
+{
+    json_t *shards = json_array();
+    const struct coord_transport *transport = coord_topology_transport(t);
+    for (uint32_t i = 0; i < coord_topology_shards(t); i++) {
+        json_t *replicas = json_array();
+        for (uint32_t j = 0; j < coord_topology_replicas(t, i); j++) {
+            json_array_append_new(replicas, json_pack("{s:s, s:b}", "address",
+                                                      coord_topology_address(t, i, j), "well",
+                                                      (int)coord_topology_well(t, i, j)));
+        }
+        json_array_append_new(shards, json_pack("{s:i, s:I, s:o}", "shard", (int)i, "documents",
+                                                (json_int_t)transport->documents(transport->ctx, i),
+                                                "replicas", replicas));
+    }
+    return shards;
+}
+
+char *coord_node_status(const void *state)
+{
+    const struct node *n = state;
+    json_t *surfaces = json_array();
+    for (uint32_t i = 0; i < n->surfaces.n; i++) {
+        json_array_append_new(surfaces, json_string(n->surfaces.list[i].name));
+    }
+    json_t *all =
+        json_pack("{s:s, s:s, s:I, s:o, s:o}", "generation", n->global->manifest->name, "model",
+                  n->global->model, "documents", (json_int_t)n->global->manifest->rows, "surfaces",
+                  surfaces, "shards", shards_json(n->topology));
+    size_t size = json_dumpb(all, NULL, 0, JSON_COMPACT);
+    char *text = wf_xmalloc(size + 1);
+    json_dumpb(all, text, size, JSON_COMPACT);
+    text[size] = '\0';
+    json_decref(all);
+    return text;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * fake_query.h - one query of the coordinator over a fake transport, from request to outcome.
+ */
+#ifndef FAKE_QUERY_H
+#define FAKE_QUERY_H
+
+#include "coordinator/query.h"
+#include "tests/support/fake_transport.h"
+
+struct fake_query {
+    struct coord coord;
+    struct coord_query q;
+    struct wf_arena arena;
+    int64_t finished; /* virtual time at which `done` ran */
+    unsigned times;   /* how often it ran */
+};
+/* A request with its defaults, as wire would have read it. */
+struct wire_recommend_request fake_request(void);
+/* Runs it to the end; `budget` ns from now. */
+void fake_query_run(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
+                    const struct wire_recommend_request *rq, int64_t budget);
+/* With `limit` bytes for the query's arena. */
+void fake_query_limited(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
+                        const struct wire_recommend_request *rq, int64_t budget, size_t limit);
+void fake_query_fini(struct fake_query *f);
+
+#endif
