@@ -172,9 +172,20 @@ static void text_reply(struct wf_http_reply *reply, unsigned status, const char 
         (struct wf_http_reply){.status = status, .type = type, .body = body, .size = strlen(body)};
 }
 
+/* The log counts for itself; the difference goes into the app's counter. One http thread. */
+static void count_dropped(struct rpc_process *p)
+{
+    for (unsigned i = 0; i < p->app->n_metrics; i++) {
+        if (strcmp(p->app->metrics[i].name, RPC_PROCESS_DROPPED) == 0) {
+            wf_count(p->metrics, i, 0, wf_log_dropped() - wf_count_read(p->metrics, i, 0));
+        }
+    }
+}
+
 static void metrics_page(void *ctx, struct wf_http_reply *reply)
 {
     struct rpc_process *p = ctx;
+    count_dropped(p);
     size_t size;
     char *body = wf_metrics_text(p->metrics, &size);
     *reply = (struct wf_http_reply){

@@ -138,6 +138,9 @@ struct rpc_process_conf {
             "auto|c|avx2|avx512", false                                                            \
     }
 
+/* Name of a counter that the process fills by itself when the app's table has it. */
+#define RPC_PROCESS_DROPPED "weft_log_dropped_total"
+
 /* What one executable adds. All pointers are static or outlive rpc_process_main. */
 struct rpc_process_app {
     const char *name;  /* "weft-shard" */

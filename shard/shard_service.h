@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * shard_service.h - weft.internal.v1.ShardService over one shard, and the tables of weft-shard.
+ *
+ * Handlers run to the end on the loop thread that took the call: a search takes 50 to 200 us. The
+ * shard is immutable, so they share nothing but counters.
+ */
+#ifndef SHARD_SERVICE_H
+#define SHARD_SERVICE_H
+
+#include <stdint.h>
+
+#include "base/config.h"
+#include "base/metrics.h"
+#include "rpc/rpc.h"
+#include "rpc/rpc_process.h"
+#include "shard/shard.h"
+
+enum { SHARD_N_METHODS = 3, SHARD_N_OPTIONS = 15, SHARD_N_METRICS = 10 };
+
+struct shard_conf {
+    struct rpc_process_conf process;
+    char *generation;
+    int64_t index, replica;
+};
+extern const struct wf_option shard_options[SHARD_N_OPTIONS];
+extern const struct wf_metric shard_metrics[SHARD_N_METRICS];
+
+/* What the handlers get as ctx. */
+struct shard_service;
+struct shard_service_config {
+    struct shard *shard; /* borrowed: outlives the service */
+    uint32_t number, replica;
+    struct wf_metrics *metrics; /* of shard_metrics; borrowed */
+};
+struct shard_service *shard_service_create(const struct shard_service_config *config);
+void shard_service_destroy(struct shard_service *s);
+void shard_service_methods(struct rpc_method out[SHARD_N_METHODS]);
+
+/* For rpc_process_app. One FAISS and one BLAS thread per loop thread. */
+void shard_thread_begin(void);
+WF_MUST_CHECK enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **state,
+                                              struct wf_error *err);
+void shard_process_ready(const void *state, char text[256]);
+char *shard_process_status(const void *state);
+void shard_process_close(void *state);
+
+#endif
