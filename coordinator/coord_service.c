@@ -69,11 +69,22 @@ static void release(struct served *one)
     wf_arena_fini(&one->arena);
 }
 
+/* Whether the outcome is for the operator to know, and not the caller's own doing. */
+static bool is_ours(const struct coord_query *q)
+{
+    const enum wf_code code = q->err.code;
+    const uint32_t shards = 1U << WIRE_SHARD_TIMEOUT_REASON | 1U << WIRE_SHARD_DOWN_REASON |
+                            1U << WIRE_SHARD_FAILED_REASON | 1U << WIRE_SHARD_PARTIAL_REASON |
+                            1U << WIRE_DEADLINE;
+    return code == WF_UNAVAILABLE || code == WF_EXHAUSTED || code == WF_INTERNAL ||
+           code == WF_TIMEOUT || q->response.degraded & shards;
+}
+
 /* One summary per list: what fell short is worth a line, the rest is for debugging. */
 static void summarise(const struct coord_query *q)
 {
     const struct wire_recommend_response *r = &q->response;
-    const enum wf_level level = q->err.code == WF_OK && !r->degraded ? WF_DEBUG : WF_INFO;
+    const enum wf_level level = is_ours(q) ? WF_INFO : WF_DEBUG;
     if (level < wf_log_level()) {
         return;
     }
