@@ -14,7 +14,7 @@
 #include "base/error.h"
 
 struct tool_child {
-    char name[32]; /* "shard 1 replica 0" */
+    char name[48]; /* "shard 1 replica 0" */
     pid_t pid;     /* 0: not running */
     int ready;     /* read end of its pipe, -1 once it has spoken */
     char address[96], http[96];

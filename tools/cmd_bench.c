@@ -51,7 +51,7 @@ struct processes {
     struct {
         int pid;
         bool coordinator;
-        char name[32];
+        char name[48];
         double before, after; /* CPU seconds */
     } of[PROCESSES_MAX];
     unsigned n;

@@ -17,5 +17,6 @@ extern const struct tool_command tool_rank;
 extern const struct tool_command tool_query;
 extern const struct tool_command tool_up;
 extern const struct tool_command tool_bench;
+extern const struct tool_command tool_features;
 
 #endif

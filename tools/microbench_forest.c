@@ -44,8 +44,8 @@ static void theirs(void *ctx)
     const bst_ulong *shape;
     bst_ulong n_dim;
     const float *out;
-    wf_assert(XGBoosterPredictFromDense(b->booster, b->array, config, b->meta, &shape, &n_dim,
-                                        &out) == 0);
+    wf_assert(XGBoosterPredictFromDense(b->booster, b->array, config, NULL, &shape, &n_dim, &out) ==
+              0);
 }
 
 static enum wf_code train(struct bench *b, struct wf_error *err)

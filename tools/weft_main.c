@@ -10,7 +10,11 @@
 
 static const struct tool_command *const commands[] = {
     &tool_synth,
+    &tool_up,
+    &tool_query,
     &tool_rank,
+    &tool_bench,
+    &tool_features,
 };
 
 int main(int argc, char **argv)
