@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * xgboost_fuzz.c - any bytes as a model: refused by name, or a forest that scores without leaving its arrays.
+ * xgboost_fuzz.c - any bytes as a model: refused by name, or a forest that scores without leaving
+ * its arrays.
  */
 #include <math.h>
 #include <stddef.h>
