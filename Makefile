@@ -11,7 +11,6 @@
 
 JOBS ?= $(shell nproc)
 CTEST = ctest --no-tests=error --output-on-failure
-BENCHES = forest mmr search scan rpc merge codec
 
 # One after the other, whatever -j says: each step uses all cores by itself.
 .NOTPARALLEL:
@@ -38,7 +37,9 @@ test-tsan: build-tsan/build.ninja
 	@$(CTEST) --preset tsan -j $(JOBS)
 
 bench: build
-	@set -e; for name in $(BENCHES); do build/bin/weft-microbench $$name; done
+	@set -e; for name in $$(build/bin/weft-microbench --help | sed -n '/^stages:/,$$s/^  \([a-z]*\) .*/\1/p'); do \
+	    build/bin/weft-microbench $$name; \
+	done
 
 check: build/build.ninja
 	@scripts/check
