@@ -6,7 +6,7 @@
 #include "coordinator/coord_node.h"
 
 #include <jansson.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -61,7 +61,9 @@ struct node {
     struct coord_topology *topology;
     struct coord_refresh *refresh;
     int64_t join_until;
-    bool serving; /* the ticker's */
+    pthread_mutex_t mu;
+    pthread_cond_t joined;
+    bool serving, waited; /* guarded by mu; waited: join_until has passed */
 };
 
 static void on_round(uint64_t round, void *ctx)
@@ -77,14 +79,30 @@ static void on_round(uint64_t round, void *ctx)
     wf_gauge(m, COORD_M_SHARDS, 0, t->n_shards);
     wf_gauge(m, COORD_M_SHARDS_READY, 0, ready);
     wf_gauge(m, COORD_M_DOCUMENTS, 0, documents);
-    if (n->serving || !ready || (ready < t->n_shards && wf_now() < n->join_until)) {
-        return;
+    pthread_mutex_lock(&n->mu);
+    n->waited = wf_now() >= n->join_until;
+    const bool begin = !n->serving && ready && (ready == t->n_shards || n->waited);
+    n->serving |= begin;
+    if (begin || n->waited) {
+        pthread_cond_signal(&n->joined);
     }
-    n->serving = true;
-    wf_log(WF_INFO, "serving", WF_S("generation", n->global->manifest->name),
-           WF_S("model", n->global->model), WF_I("shards", t->n_shards), WF_I("ready", ready),
-           WF_I("round", round));
-    rpc_process_serving(n->process, true);
+    pthread_mutex_unlock(&n->mu);
+    if (begin) {
+        wf_log(WF_INFO, "serving", WF_S("generation", n->global->manifest->name),
+               WF_S("model", n->global->model), WF_I("shards", t->n_shards), WF_I("ready", ready),
+               WF_I("round", round));
+        rpc_process_serving(n->process, true);
+    }
+}
+
+/* Until it serves or the join timeout has passed; the ticker wakes it at least once a second. */
+static void await_shards(struct node *n)
+{
+    pthread_mutex_lock(&n->mu);
+    while (!n->serving && !n->waited) {
+        pthread_cond_wait(&n->joined, &n->mu);
+    }
+    pthread_mutex_unlock(&n->mu);
 }
 
 static enum wf_code missing(const char *key, struct wf_error *err)
@@ -139,6 +157,8 @@ enum wf_code coord_node_open(struct rpc_process *p, const void *conf_, void **st
     const struct coord_conf *conf = conf_;
     struct node *n = wf_xarray(struct node, 1);
     n->process = p;
+    pthread_mutex_init(&n->mu, NULL);
+    pthread_cond_init(&n->joined, NULL);
     n->join_until = wf_deadline_ms(wf_now(), conf->join_ms);
     rpc_process_serving(p, false);
     enum wf_code code = open_data(n, conf, err);
@@ -160,6 +180,7 @@ enum wf_code coord_node_open(struct rpc_process *p, const void *conf_, void **st
     coord_service_init(&n->service, &coord, conf->deadline_ms * WF_MILLISECOND,
                        conf->process.max_arena);
     n->refresh = coord_refresh_start(n->topology, n->global->manifest->name, on_round, n);
+    await_shards(n);
     *state = &n->service;
     return WF_OK;
 }
@@ -171,6 +192,8 @@ void coord_node_close(void *state)
     coord_topology_close(n->topology);
     coord_refresh_destroy(n->refresh);
     coord_global_close(n->global);
+    pthread_cond_destroy(&n->joined);
+    pthread_mutex_destroy(&n->mu);
     wf_xfree(n);
 }
 

@@ -22,7 +22,8 @@ extern const unsigned coord_n_options;
 /*
  * For rpc_process_app. The state is the service that the handlers want. A coordinator serves when
  * every shard has a replica that holds the generation, or, `coordinator.join_timeout` after its
- * start, when at least one has; it goes on serving when shards go away.
+ * start, when at least one has; it goes on serving when shards go away. Opening waits for that, so
+ * that a process that says it is ready serves; past the timeout it opens all the same, not serving.
  */
 enum wf_code coord_node_open(struct rpc_process *p, const void *conf, void **state,
                              struct wf_error *err);

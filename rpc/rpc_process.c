@@ -60,8 +60,8 @@ struct wf_metrics *rpc_process_metrics(struct rpc_process *p)
 
 void rpc_process_serving(struct rpc_process *p, bool serving)
 {
-    atomic_store(&p->serving, serving);
     pthread_mutex_lock(&p->mu);
+    atomic_store(&p->serving, serving);
     if (p->up) {
         rpc_server_serving(p->server, serving);
     }
@@ -294,8 +294,8 @@ static enum wf_code start(struct rpc_process *p, struct wf_error *err)
     if (code == WF_OK) {
         pthread_mutex_lock(&p->mu);
         p->up = true;
+        rpc_server_serving(p->server, atomic_load(&p->serving));
         pthread_mutex_unlock(&p->mu);
-        rpc_process_serving(p, atomic_load(&p->serving));
     }
     return code;
 }
