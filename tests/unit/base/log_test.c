@@ -273,7 +273,9 @@ static void stop_gives_up_on_a_blocked_stderr(void **state)
     close(fds[1]);
     struct tally t = {.from = fdopen(fds[0], "r")};
     read_lines(&t);
-    assert_int_equal(N_LINES, t.written + wf_log_dropped() - before);
+    /* A line that reports earlier drops may itself be among what is left, and counts then. */
+    uint64_t lines = t.written + wf_log_dropped() - before;
+    assert_in_range(lines, N_LINES, N_LINES + N_LINES / 100);
     fclose(t.from);
 }
 
