@@ -106,6 +106,11 @@ static enum wf_code outcome(struct rpc_call *c, ProtobufCMessage **reply)
     rpc_client_error(c->status, c->text, &c->err);
     find_details(c);
     rpc_status_read(c->details.data, c->details.size, &c->own, &c->err);
+    if (c->err.code == WF_CANCELLED && !c->details.size && !atomic_load(&c->cancelled)) {
+        /* A server that shuts down drops the calls which come just then. */
+        wf_fail(&c->err, WF_UNAVAILABLE, "the server dropped the call");
+        (void)wf_reason(&c->err, "CALL_DROPPED");
+    }
     return c->err.code;
 }
 
@@ -212,7 +217,7 @@ struct rpc_call *rpc_peer_call(struct rpc_peer *peer, const struct rpc_call_conf
         rpc_buffer_fini(&out);
     }
     if (closing) {
-        (void)grpc_call_cancel(c->call, NULL);
+        rpc_call_cancel(c);
     }
     for (unsigned i = 0; i < config->n_headers; i++) {
         grpc_slice_unref(md[i].key);
@@ -223,6 +228,7 @@ struct rpc_call *rpc_peer_call(struct rpc_peer *peer, const struct rpc_call_conf
 
 void rpc_call_cancel(struct rpc_call *call)
 {
+    atomic_store(&call->cancelled, true);
     (void)grpc_call_cancel(call->call, NULL);
 }
 

@@ -144,7 +144,6 @@ struct rpc_server {
     struct rpc_health *health;
     struct rpc_reflection *reflection; /* NULL: off */
     struct rpc_op shutdown;
-    atomic_bool closing;
     atomic_uint live;    /* calls of RPC_USER being served */
     atomic_uint objects; /* requests armed or served, the shutdown tag, and 1 until close */
     pthread_mutex_t mu;
@@ -256,7 +255,8 @@ grpc_call *rpc_peer_start(struct rpc_peer *peer, const char *path, int64_t deadl
 
 struct rpc_call {
     struct rpc_op done_op;
-    atomic_uint refs; /* the handle's and gRPC's */
+    atomic_uint refs;      /* the handle's and gRPC's */
+    atomic_bool cancelled; /* by us, not by the server */
     struct rpc_peer *peer;
     struct rpc_call *next, *prev; /* guarded by peer->mu */
     grpc_call *call;

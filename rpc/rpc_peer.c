@@ -88,7 +88,7 @@ void rpc_peer_close(struct rpc_peer *peer)
     pthread_mutex_lock(&peer->mu);
     peer->closing = true;
     for (struct rpc_call *c = peer->calls; c; c = c->next) {
-        (void)grpc_call_cancel(c->call, NULL);
+        rpc_call_cancel(c);
     }
     rpc_watch_cancel_all(peer);
     while (peer->calls || peer->watches) {

