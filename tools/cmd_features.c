@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cmd_features.c - weft features: the features that a model may name, as the Markdown table of docs/FEATURES.md.
+ * cmd_features.c - weft features: the features that a model may name, as the Markdown table of
+ * docs/FEATURES.md.
  */
 #include <stdio.h>
 

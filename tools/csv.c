@@ -23,23 +23,27 @@ void tool_csv_close(struct tool_csv *csv)
     *csv = (struct tool_csv){0};
 }
 
-/* Whether the record ends inside a quoted field, that is, goes on in the next line. */
-static bool is_open(const char *s, size_t size)
+/* Where a scan of the record stands: it sees every byte once, however many lines a field has. */
+struct quotes {
+    bool quoted, at_start, closing; /* closing: the last byte was a quote inside a quoted field */
+};
+
+/* Whether the record goes on in the next line, that is, ends inside a quoted field. */
+static bool scan_quotes(struct quotes *q, const char *s, size_t size)
 {
-    bool quoted = false, at_start = true;
     for (size_t i = 0; i < size; i++) {
-        if (quoted) {
-            if (s[i] == '"' && i + 1 < size && s[i + 1] == '"') {
-                i++;
-            } else if (s[i] == '"') {
-                quoted = false;
-            }
+        if (q->closing) { /* a second quote is a literal one; anything else is outside */
+            q->closing = false;
+            q->quoted = s[i] == '"';
+            q->at_start = s[i] == ',';
+        } else if (q->quoted) {
+            q->closing = s[i] == '"';
         } else {
-            quoted = s[i] == '"' && at_start;
-            at_start = s[i] == ',';
+            q->quoted = s[i] == '"' && q->at_start;
+            q->at_start = s[i] == ',';
         }
     }
-    return quoted;
+    return q->quoted && !q->closing;
 }
 
 /* Moves the field at `from` to `to` without its quotes; returns what is behind it. */
@@ -98,9 +102,11 @@ static enum wf_code read_line(struct tool_csv *csv, char **line, size_t *size, s
 /* Appends lines until no quote is open. */
 static enum wf_code gather(struct tool_csv *csv, struct wf_error *err)
 {
-    char *line = NULL;
-    size_t size = 0;
-    while (is_open(csv->record.data, csv->record.size)) {
+    struct quotes quotes = {.at_start = true};
+    bool open = scan_quotes(&quotes, csv->record.data, csv->record.size);
+    while (open) {
+        char *line = NULL;
+        size_t size = 0;
         enum wf_code code = read_line(csv, &line, &size, err);
         if (code != WF_OK) {
             return code;
@@ -113,6 +119,9 @@ static enum wf_code gather(struct tool_csv *csv, struct wf_error *err)
         }
         tool_text_char(&csv->record, '\n');
         tool_text_put(&csv->record, line, size);
+
+        scan_quotes(&quotes, "\n", 1);
+        open = scan_quotes(&quotes, line, size);
     }
     return WF_OK;
 }

@@ -120,10 +120,22 @@ WF_MUST_CHECK enum wf_code tool_dataset_finish(struct tool_dataset_writer *w, st
 WF_MUST_CHECK enum wf_code tool_dataset_publish(struct tool_dataset_writer *w,
                                                 struct wf_error *err);
 void tool_dataset_abort(struct tool_dataset_writer *w); /* NULL is fine */
-/* Adds or replaces a space in an existing dataset: renames `rows` x dim in, then writes the schema.
+
+/* A space from flags: name, what made the vectors (NULL: the name), metric. Usage errors. */
+WF_MUST_CHECK enum wf_code tool_space_fill(const char *name, const char *content_id,
+                                           const char *metric, struct wf_space *out,
+                                           struct wf_error *err);
+/*
+ * Adds or replaces a space of an existing dataset: begin, tool_npy_put as many rows as there are
+ * items, end. Nothing is visible before end, which takes the writer, puts the file into place and
+ * then writes the schema; tool_npy_abort gives up. *schema is updated.
  */
-WF_MUST_CHECK enum wf_code tool_dataset_add_space(const char *dir, struct wf_schema *schema,
-                                                  const struct wf_space *space, const float *rows,
-                                                  size_t n, struct wf_error *err);
+WF_MUST_CHECK enum wf_code tool_dataset_begin_space(const char *dir, const struct wf_space *space,
+                                                    struct tool_npy_writer **out,
+                                                    struct wf_error *err);
+WF_MUST_CHECK enum wf_code tool_dataset_end_space(const char *dir, struct wf_schema *schema,
+                                                  const struct wf_space *space,
+                                                  struct tool_npy_writer *npy,
+                                                  struct wf_error *err);
 
 #endif

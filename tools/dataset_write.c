@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "tools/cli.h"
 #include "tools/dataset.h"
 
 static void encode_value(const struct wf_attr *attr, const struct tool_value *v,
@@ -184,32 +185,64 @@ void tool_dataset_abort(struct tool_dataset_writer *w)
     wf_xfree(w);
 }
 
-enum wf_code tool_dataset_add_space(const char *dir, struct wf_schema *schema,
-                                    const struct wf_space *space, const float *rows, size_t n,
+enum wf_code tool_space_fill(const char *name, const char *content_id, const char *metric,
+                             struct wf_space *out, struct wf_error *err)
+{
+    static const char first[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+    static const char more[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789.-";
+    struct wf_space space = {.metric = WF_METRIC_COSINE};
+    if (!*name || !strchr(first, *name) || name[strspn(name, more)] ||
+        strlen(name) >= sizeof space.name) {
+        return tool_usage(err, "--space '%.80s' is no name: a letter, then letters, digits, _ . -",
+                          name);
+    }
+    content_id = content_id ? content_id : name;
+    if (!*content_id || strlen(content_id) >= sizeof space.content_id) {
+        return tool_usage(err, "--content-id has %zu bytes, allowed are 1 to %zu",
+                          strlen(content_id), sizeof space.content_id - 1);
+    }
+    if (!wf_metric_parse(metric, &space.metric)) {
+        return tool_usage(err, "--metric %s is none of ip, cosine, l2", metric);
+    }
+    memcpy(space.name, name, strlen(name));
+    memcpy(space.content_id, content_id, strlen(content_id));
+    *out = space;
+    return WF_OK;
+}
+
+enum wf_code tool_dataset_begin_space(const char *dir, const struct wf_space *space,
+                                      struct tool_npy_writer **out, struct wf_error *err)
+{
+    char *spaces = wf_xprintf("%s/spaces", dir);
+    char *path = wf_xprintf("%s/%s.npy", spaces, space->name);
+    enum wf_code code = wf_mkdirs(spaces, err);
+    if (code == WF_OK) {
+        code = tool_npy_create(path, space->dim, out, err);
+    }
+    wf_xfree(path);
+    wf_xfree(spaces);
+    return code;
+}
+
+enum wf_code tool_dataset_end_space(const char *dir, struct wf_schema *schema,
+                                    const struct wf_space *space, struct tool_npy_writer *npy,
                                     struct wf_error *err)
 {
     struct wf_schema changed = *schema;
-    int at = wf_schema_space(&changed, space->name);
+    const int at = wf_schema_space(&changed, space->name);
     if (at < 0 && changed.n_spaces == WF_SPACES_MAX) {
+        tool_npy_abort(npy);
         return wf_fail(err, WF_INVALID, "%s has %u spaces already, the limit is %d", dir,
                        changed.n_spaces, WF_SPACES_MAX);
     }
     changed.spaces[at < 0 ? changed.n_spaces++ : (unsigned)at] = *space;
+    enum wf_code code = tool_npy_commit(npy, err);
+    if (code != WF_OK) {
+        return code;
+    }
     char *spaces = wf_xprintf("%s/spaces", dir);
-    char *path = wf_xprintf("%s/%s.npy", spaces, space->name);
     char *config = wf_xprintf("%s/schema.cfg", dir);
-    struct tool_npy_writer *npy = NULL;
-    enum wf_code code = wf_mkdirs(spaces, err);
-    if (code == WF_OK) {
-        code = tool_npy_create(path, space->dim, &npy, err);
-    }
-    if (code == WF_OK) {
-        tool_npy_put(npy, rows, n);
-        code = tool_npy_commit(npy, err);
-    }
-    if (code == WF_OK) {
-        code = wf_sync_dir(spaces, err);
-    }
+    code = wf_sync_dir(spaces, err);
     if (code == WF_OK) {
         code = wf_schema_write(config, &changed, err);
     }
@@ -217,7 +250,6 @@ enum wf_code tool_dataset_add_space(const char *dir, struct wf_schema *schema,
         *schema = changed;
     }
     wf_xfree(config);
-    wf_xfree(path);
     wf_xfree(spaces);
     return code;
 }

@@ -9,12 +9,15 @@
 #include "tools/commands.h"
 
 static const struct tool_command *const commands[] = {
-    &tool_synth,
-    &tool_up,
-    &tool_query,
-    &tool_rank,
-    &tool_bench,
-    &tool_features,
+    &tool_synth,          //
+    &tool_import_styles,  //
+    &tool_import_vectors, //
+    &tool_embed_tokens,   //
+    &tool_up,             //
+    &tool_query,          //
+    &tool_rank,           //
+    &tool_bench,          //
+    &tool_features,       //
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * id_vectors.c - two files in step.
+ */
+#include "tools/id_vectors.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/vector.h"
+
+enum { ID_LINE_MAX = 4096 };
+
+enum wf_code tool_check_sku(const char *sku, size_t size, struct wf_error *err)
+{
+    if (size < 1 || size > WF_SKU_MAX) {
+        return wf_fail(err, WF_INVALID, "SKU of %zu bytes, allowed are 1 to %d", size, WF_SKU_MAX);
+    }
+    if (!wf_utf8_valid(sku, size)) {
+        return wf_fail(err, WF_INVALID, "SKU is not UTF-8");
+    }
+    return WF_OK;
+}
+
+enum wf_code tool_id_vectors_open(const char *path, const char *ids_path, uint32_t dim,
+                                  enum wf_metric_space metric, struct tool_rejects *rejects,
+                                  struct tool_id_vectors *out, struct wf_error *err)
+{
+    struct tool_id_vectors v = {
+        .path = path, .ids_path = ids_path, .metric = metric, .rejects = rejects};
+    enum wf_code code = tool_vector_file_open(path, dim, &v.file, err);
+    if (code == WF_OK && ids_path) {
+        code = wf_reader_open(ids_path, &v.ids, err);
+    }
+    if (code != WF_OK) {
+        tool_id_vectors_close(&v);
+        return code;
+    }
+    *out = v;
+    return WF_OK;
+}
+
+void tool_id_vectors_close(struct tool_id_vectors *v)
+{
+    tool_vector_file_close(&v->file);
+    wf_reader_close(v->ids);
+    v->ids = NULL;
+}
+
+/* The id of the row that is being read; *id = NULL when the ids are at their end. */
+static enum wf_code next_id(struct tool_id_vectors *v, const char **id, struct wf_error *err)
+{
+    if (!v->ids) {
+        snprintf(v->number, sizeof v->number, "%llu", (unsigned long long)(v->rows));
+        *id = v->number;
+        return WF_OK;
+    }
+    char *line = NULL;
+    size_t size = 0;
+    enum wf_code code = wf_reader_line(v->ids, ID_LINE_MAX, &line, &size, err);
+    if (code == WF_OK && line) {
+        code = tool_check_sku(line, size, err);
+    }
+    if (code == WF_OK) {
+        *id = line;
+    }
+    return code;
+}
+
+static enum wf_code check_norm(const struct tool_id_vectors *v, const float *row,
+                               struct wf_error *err)
+{
+    if (v->metric != WF_METRIC_COSINE) {
+        return WF_OK;
+    }
+    const float norm = sqrtf(wf_dot(row, row, v->file.dim));
+    if (!(norm > 0) || !isfinite(norm)) {
+        return wf_fail(err, WF_INVALID, "norm is %g, cosine wants one above 0", (double)norm);
+    }
+    return WF_OK;
+}
+
+/* Which of the two ended first, in words. */
+static enum wf_code uneven(const struct tool_id_vectors *v, bool vectors_ended,
+                           struct wf_error *err)
+{
+    return wf_fail(err, WF_INVALID, "%s ends after %llu rows, %s goes on",
+                   vectors_ended ? v->path : v->ids_path, (unsigned long long)v->rows,
+                   vectors_ended ? v->ids_path : v->path);
+}
+
+/* One row of both files; rejected rows give *id = NULL and *more = true. */
+static enum wf_code next_pair(struct tool_id_vectors *v, const char **id, float *row, bool *more,
+                              struct wf_error *err)
+{
+    struct wf_error id_err = {0};
+    *more = true;
+    enum wf_code row_code = tool_vector_file_next(&v->file, row, more, err);
+    if (row_code != WF_OK && row_code != WF_INVALID) {
+        return wf_prefix(err, "%s:%llu: ", v->path, (unsigned long long)v->file.row);
+    }
+    const bool ended = row_code == WF_OK && !*more;
+    if (ended && !v->ids) {
+        return WF_OK;
+    }
+    enum wf_code id_code = next_id(v, id, &id_err);
+    if (id_code != WF_OK && id_code != WF_INVALID) {
+        return wf_fail(err, id_code, "%s: %s", v->ids_path, id_err.text);
+    }
+    const bool ids_ended = id_code == WF_OK && !*id;
+    if (ended != ids_ended) {
+        return uneven(v, ended, err);
+    }
+    if (ended) {
+        return WF_OK;
+    }
+    v->rows++;
+    *more = true;
+    if (id_code != WF_OK) {
+        *id = NULL;
+        *err = id_err;
+        return tool_reject(v->rejects, v->ids_path, wf_reader_line_number(v->ids), err);
+    }
+    if (row_code != WF_OK || check_norm(v, row, err) != WF_OK) {
+        *id = NULL;
+        return tool_reject(v->rejects, v->path, v->file.row, err);
+    }
+    return WF_OK;
+}
+
+enum wf_code tool_id_vectors_next(struct tool_id_vectors *v, const char **id, float *row,
+                                  struct wf_error *err)
+{
+    bool more = true;
+    const char *found = NULL;
+    while (more && !found) {
+        enum wf_code code = next_pair(v, &found, row, &more, err);
+        if (code != WF_OK) {
+            return code;
+        }
+    }
+    *id = more ? found : NULL;
+    return WF_OK;
+}
+
+enum wf_code tool_id_vectors_reject(struct tool_id_vectors *v, struct wf_error *err)
+{
+    return v->ids ? tool_reject(v->rejects, v->ids_path, wf_reader_line_number(v->ids), err)
+                  : tool_reject(v->rejects, v->path, v->file.row, err);
+}

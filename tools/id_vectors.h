@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * id_vectors.h - a file of vectors beside a file of ids, line i for row i, read in step. Rows that
+ * cannot be taken (not finite, of zero norm where the metric is cosine, an id that is no SKU) are
+ * rejected by name. Memory is one row. Not thread-safe.
+ */
+#ifndef TOOL_ID_VECTORS_H
+#define TOOL_ID_VECTORS_H
+
+#include "base/generation.h"
+#include "tools/rejects.h"
+#include "tools/vector_file.h"
+
+struct tool_id_vectors {
+    const char *path, *ids_path; /* borrowed; ids_path NULL: ids are the row numbers from 0 */
+    struct tool_vector_file file;
+    struct wf_reader *ids;
+    struct tool_rejects *rejects;
+    enum wf_metric_space metric;
+    uint64_t rows; /* read so far, good or bad */
+    char number[24];
+};
+/* Paths and rejects are borrowed until close. `dim` as tool_vector_file_open. */
+WF_MUST_CHECK enum wf_code tool_id_vectors_open(const char *path, const char *ids_path,
+                                                uint32_t dim, enum wf_metric_space metric,
+                                                struct tool_rejects *rejects,
+                                                struct tool_id_vectors *out, struct wf_error *err);
+void tool_id_vectors_close(struct tool_id_vectors *v);
+/*
+ * The next good row: its id (borrowed until the next call) and vector; *id = NULL at the end, which
+ * must come for both files at once. WF_INVALID when there are too many bad rows.
+ */
+WF_MUST_CHECK enum wf_code tool_id_vectors_next(struct tool_id_vectors *v, const char **id,
+                                                float *row, struct wf_error *err);
+/* Rejects the row last returned, for a reason in *err that only the caller knows. */
+WF_MUST_CHECK enum wf_code tool_id_vectors_reject(struct tool_id_vectors *v, struct wf_error *err);
+/* A SKU: 1 to 64 bytes of UTF-8 without NUL. */
+WF_MUST_CHECK enum wf_code tool_check_sku(const char *sku, size_t size, struct wf_error *err);
+
+#endif
