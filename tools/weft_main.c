@@ -8,22 +8,28 @@
 #include "tools/cli.h"
 #include "tools/commands.h"
 
+/* clang-format off */
 static const struct tool_command *const commands[] = {
-    &tool_synth,          //
-    &tool_import_styles,  //
-    &tool_import_vectors, //
-    &tool_embed_tokens,   //
-    &tool_up,             //
-    &tool_query,          //
-    &tool_rank,           //
-    &tool_bench,          //
-    &tool_features,       //
+    &tool_synth,
+    &tool_import_styles,
+    &tool_import_vectors,
+    &tool_embed_tokens,
+    &tool_build,
+    &tool_verify,
+    &tool_up,
+    &tool_query,
+    &tool_rank,
+    &tool_bench,
+    &tool_features,
 };
+/* clang-format on */
 
 int main(int argc, char **argv)
 {
     return tool_main("weft",
                      "weft synth --items 20000 --dim 64 --users 2000 --events 50000 --out shop\n"
-                     "weft synth --events-for catalog --users 5000 --events 100000\n",
+                     "weft build --input shop --shards 3 --out gen\n"
+                     "weft up gen\n"
+                     "weft query --target 127.0.0.1:7000 --user u42 --explain\n",
                      commands, sizeof commands / sizeof *commands, argc, argv);
 }

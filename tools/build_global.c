@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * build_global.c - users, popularity lists, codes and the ranker of a generation.
+ */
+#include "tools/build_global.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/pool.h"
+#include "coordinator/global.h"
+#include "tools/golden.h"
+#include "tools/popular.h"
+
+enum { MODEL_MAX_BYTES = 64 << 20, USERS_PER_CHUNK = 256 };
+
+float *tool_item_features(const struct tool_catalog *c, uint32_t **ids, uint32_t *n_features)
+{
+    size_t n_table;
+    const struct rank_feature *table = rank_features(&n_table);
+    *ids = wf_xarray(uint32_t, n_table);
+    *n_features = 0;
+    for (size_t i = 0; i < n_table; i++) {
+        if (table[i].source == RANK_FROM_ITEM) {
+            (*ids)[(*n_features)++] = table[i].id;
+        }
+    }
+    float *out = wf_xarray(float, c->ds->items.n **n_features + 1);
+    for (size_t i = 0; i < c->ds->items.n; i++) {
+        for (uint32_t j = 0; j < *n_features; j++) {
+            out[i * *n_features + j] =
+                rank_item_feature((enum rank_feature_id)(*ids)[j], &c->items[i], &c->means);
+        }
+    }
+    return out;
+}
+
+/* ---- users ---- */
+
+struct users {
+    const struct tool_catalog *c;
+    struct rank_user *aggregates;
+    float *vectors[WF_SPACES_MAX];
+};
+
+static void make_users(void *ctx, size_t begin, size_t end, unsigned thread)
+{
+    struct users *u = ctx;
+    const struct tool_catalog *c = u->c;
+    (void)thread;
+    for (size_t i = begin; i < end; i++) {
+        const size_t n = c->user_start[i + 1] - c->user_start[i];
+        const struct rank_item **history = wf_xcalloc(n + 1, sizeof history[0]);
+        rank_user_of(history, tool_catalog_history(c, (uint32_t)i, history, n), &u->aggregates[i]);
+        wf_xfree(history);
+        for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
+            float *vector = u->vectors[s] + i * c->ds->schema.spaces[s].dim;
+            if (!tool_catalog_profile(c, (uint32_t)i, s, vector)) {
+                vector[0] = NAN;
+            }
+        }
+    }
+}
+
+static void users_init(struct users *u, const struct tool_catalog *c)
+{
+    *u = (struct users){.c = c,
+                        .aggregates = wf_xcalloc((size_t)c->n_users + 1, sizeof u->aggregates[0])};
+    for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
+        u->vectors[s] = wf_xarray(float, (size_t)c->n_users * c->ds->schema.spaces[s].dim + 1);
+    }
+    wf_parallel(0, c->n_users, USERS_PER_CHUNK, make_users, u);
+}
+
+static void users_fini(struct users *u)
+{
+    for (unsigned s = 0; s < u->c->ds->schema.n_spaces; s++) {
+        wf_xfree(u->vectors[s]);
+    }
+    wf_xfree(u->aggregates);
+}
+
+/* ---- the model ---- */
+
+static enum wf_code read_model(const char *path, char **text, size_t *size,
+                               struct tool_golden *golden, struct wf_error *err)
+{
+    if (path == NULL) {
+        return WF_OK;
+    }
+    char *beside = tool_golden_path(path);
+    enum wf_code code = wf_read_file(path, MODEL_MAX_BYTES, text, size, err);
+    if (code == WF_OK) {
+        code = tool_golden_read(beside, golden, err);
+    }
+    wf_xfree(beside);
+    return code;
+}
+
+/* Puts the parts together; everything is borrowed. */
+static enum wf_code write_global(const struct tool_catalog *c, const struct users *users,
+                                 const char *model, size_t model_size,
+                                 const struct tool_golden *golden, const char *path,
+                                 struct wf_error *err)
+{
+    struct tool_popular popular;
+    tool_popular_make(c, &popular);
+    struct coord_global_build b = {
+        .schema = &c->ds->schema,
+        .categories = c->categories.values,
+        .brands = c->brands.values,
+        .colours = c->colours.values,
+        .n_categories = c->categories.n,
+        .n_brands = c->brands.n,
+        .n_colours = c->colours.n,
+        .users = (const char *const *)c->users.names,
+        .n_users = c->n_users,
+        .aggregates = users->aggregates,
+        .lists = popular.lists,
+        .n_lists = popular.n,
+        .model = model,
+        .model_size = model_size,
+        .golden_rows = golden->rows,
+        .golden_margins = golden->margins,
+        .n_golden = golden->n_rows,
+    };
+    for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
+        b.user_vectors[s] = c->n_users == 0 ? NULL : users->vectors[s];
+    }
+    const enum wf_code code = coord_global_write(&b, path, err);
+    tool_popular_fini(&popular);
+    return code;
+}
+
+enum wf_code tool_build_global(const struct tool_catalog *c, const char *model, const char *path,
+                               struct wf_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    struct tool_golden golden = {0};
+    struct users users;
+    users_init(&users, c);
+    enum wf_code code = read_model(model, &text, &size, &golden, err);
+    if (code == WF_OK) {
+        code = write_global(c, &users, text, size, &golden, path, err);
+        if (code != WF_OK && model != NULL) {
+            (void)wf_prefix(err, "%s: ", model);
+        }
+    }
+    users_fini(&users);
+    tool_golden_fini(&golden);
+    wf_xfree(text);
+    return code;
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmd_build.c - weft build: a dataset directory becomes a generation.
+ *
+ * Everything is made in OUT.tmp-<pid> and renamed at the end, so OUT is whole or absent. Vectors
+ * are mapped from their files; the columns of the items are in memory.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "shard/build.h"
+#include "tools/build_global.h"
+#include "tools/commands.h"
+#include "tools/progress.h"
+
+struct args {
+    const char *input, *index, *model, *out;
+    uint64_t shards, as_of, seed;
+};
+#define ARG(member) offsetof(struct args, member)
+static const struct tool_option options[] = {
+    {"input", TOOL_STR, ARG(input), "DIR", "Dataset directory.", NULL, 0, 0, true},
+    {"shards", TOOL_UINT, ARG(shards), "N", "Partitions; a SKU goes to jump(xxh3(SKU), N).", "1", 1,
+     WF_SHARDS_MAX, false},
+    {"index", TOOL_STR, ARG(index), "SPEC",
+     "Flat, IVFn,Flat, IVFn,SQfp16, IVFn,SQ8, HNSWn or HNSWn,SQfp16; without it IVFn,SQfp16 with n "
+     "by size and nprobe "
+     "measured.",
+     "", 0, 0, false},
+    {"model", TOOL_STR, ARG(model), "FILE",
+     "Ranker as weft train ranker writes it, with FILE.golden beside it.", NULL, 0, 0, false},
+    {"as-of", TOOL_UINT, ARG(as_of), "STAMP", "Writes up to this stamp are in the data.", "0", 0, 0,
+     false},
+    {"seed", TOOL_UINT, ARG(seed), "N", "Of clustering and sampling.", "1", 0, 0, false},
+    {"out", TOOL_STR, ARG(out), "GEN", "Generation directory to make.", NULL, 0, 0, true},
+};
+
+/* One build on its way. */
+struct job {
+    const struct args *args;
+    struct tool_dataset *ds;
+    struct tool_catalog *catalog;
+    struct shard_build shard; /* what all shards have in common */
+    struct shard_build_space spaces[WF_SPACES_MAX];
+    float *features, *sq8[2][WF_SPACES_MAX];
+    uint32_t *feature_ids;
+    uint32_t *rows; /* item numbers, grouped by shard */
+    size_t *starts; /* n_shards + 1 */
+    char *temp;
+    struct wf_manifest *manifest;
+    struct tool_progress progress;
+    size_t rows_done;
+};
+
+/* ---- reading ---- */
+
+static enum wf_code load(struct job *j, struct wf_error *err)
+{
+    uint64_t unknown = 0;
+    enum wf_code code =
+        tool_dataset_open(j->args->input, TOOL_LOAD_ITEMS | TOOL_LOAD_SPACES, &j->ds, err);
+    for (unsigned s = 0; code == WF_OK && s < j->ds->schema.n_spaces; s++) {
+        size_t missing;
+        code = tool_dataset_check_space(j->ds, s, &missing, err);
+        if (code == WF_OK && missing > 0) {
+            fprintf(stderr, "space %s: %zu of %zu items have no vector\n",
+                    j->ds->schema.spaces[s].name, missing, j->ds->items.n);
+        }
+    }
+    if (code == WF_OK && j->ds->items.n > UINT32_MAX - 1) {
+        code = wf_fail(err, WF_INVALID, "%s: %zu items, at most %u", j->args->input, j->ds->items.n,
+                       UINT32_MAX - 1);
+    }
+    if (code == WF_OK) {
+        code = tool_catalog_open(j->ds, INT64_MAX, &j->catalog, &unknown, err);
+    }
+    if (code == WF_OK && unknown > 0) {
+        fprintf(stderr, "%" PRIu64 " purchases of SKUs that are not in the catalog were left out\n",
+                unknown);
+    }
+    return code;
+}
+
+/* Groups items by shard, in the dataset's order inside a shard. */
+static void split_rows(struct job *j)
+{
+    const struct wf_table *items = &j->ds->items;
+    const uint32_t n = (uint32_t)j->args->shards;
+    uint32_t *shard = wf_xarray(uint32_t, items->n + 1);
+    size_t *at = wf_xarray(size_t, (size_t)n + 1);
+    j->rows = wf_xarray(uint32_t, items->n + 1);
+    j->starts = wf_xarray(size_t, (size_t)n + 1);
+    for (size_t i = 0; i < items->n; i++) {
+        shard[i] = wf_shard_of(items->skus[i], strlen(items->skus[i]), n);
+        j->starts[shard[i] + 1]++;
+    }
+    for (uint32_t s = 0; s < n; s++) {
+        j->starts[s + 1] += j->starts[s];
+        at[s] = j->starts[s];
+    }
+    for (size_t i = 0; i < items->n; i++) {
+        j->rows[at[shard[i]]++] = (uint32_t)i;
+    }
+    wf_xfree(at);
+    wf_xfree(shard);
+}
+
+/* ---- building ---- */
+
+static void on_progress(void *ctx, const char *what, double share)
+{
+    struct job *j = ctx;
+    const size_t rows = j->starts[j->shard.shard + 1] - j->starts[j->shard.shard];
+    (void)what;
+    tool_progress_at(&j->progress, j->rows_done + (size_t)((double)rows * share));
+}
+
+static void prepare(struct job *j)
+{
+    const struct wf_schema *schema = &j->ds->schema;
+    uint32_t n_features;
+    j->features = tool_item_features(j->catalog, &j->feature_ids, &n_features);
+    for (unsigned s = 0; s < schema->n_spaces; s++) {
+        const struct tool_npy *npy = &j->ds->spaces[s];
+        j->spaces[s].vectors = npy->data;
+        if (shard_index_is_sq8(j->args->index)) {
+            j->sq8[0][s] = wf_xarray(float, npy->dim);
+            j->sq8[1][s] = wf_xarray(float, npy->dim);
+            shard_sq8_ranges(&schema->spaces[s], npy->data, npy->rows, j->sq8[0][s], j->sq8[1][s]);
+        }
+    }
+    split_rows(j);
+    const bool sq8 = shard_index_is_sq8(j->args->index);
+    j->shard = (struct shard_build){.schema = schema,
+                                    .items = &j->ds->items,
+                                    .spaces = j->spaces,
+                                    .features = j->features,
+                                    .feature_ids = j->feature_ids,
+                                    .n_features = n_features,
+                                    .n_shards = (uint32_t)j->args->shards,
+                                    .index = j->args->index,
+                                    .sq8_min = sq8 ? (const float *const *)j->sq8[0] : NULL,
+                                    .sq8_step = sq8 ? (const float *const *)j->sq8[1] : NULL,
+                                    .seed = j->args->seed,
+                                    .progress = on_progress,
+                                    .progress_ctx = j};
+}
+
+static enum wf_code build_one(struct job *j, uint32_t shard, struct wf_error *err)
+{
+    char *dir = wf_xprintf("%s/shard-%03u", j->temp, shard);
+    char *path = wf_xprintf("%s/shard.weft", dir);
+    j->shard.shard = shard;
+    j->shard.rows = j->rows + j->starts[shard];
+    j->shard.n_rows = j->starts[shard + 1] - j->starts[shard];
+    enum wf_code code = wf_mkdirs(dir, err);
+    if (code == WF_OK) {
+        code = shard_build(&j->shard, path, err);
+    }
+    if (code == WF_OK) {
+        j->rows_done += j->shard.n_rows;
+        j->manifest->shard_rows[shard] = j->shard.n_rows;
+        tool_progress_at(&j->progress, j->rows_done);
+    } else {
+        (void)wf_prefix(err, "shard %u: ", shard);
+    }
+    wf_xfree(path);
+    wf_xfree(dir);
+    return code;
+}
+
+static enum wf_code build_shards(struct job *j, struct wf_error *err)
+{
+    enum wf_code code = WF_OK;
+    tool_progress_init(&j->progress, "build", "rows", j->ds->items.n);
+    for (uint32_t s = 0; s < j->shard.n_shards && code == WF_OK; s++) {
+        code = build_one(j, s, err);
+    }
+    tool_progress_end(&j->progress, j->rows_done);
+    return code;
+}
+
+static enum wf_code build_global(struct job *j, struct wf_error *err)
+{
+    char *dir = wf_xprintf("%s/global", j->temp);
+    char *path = wf_xprintf("%s/global.weft", dir);
+    enum wf_code code = wf_mkdirs(dir, err);
+    if (code == WF_OK) {
+        code = tool_build_global(j->catalog, j->args->model, path, err);
+    }
+    wf_xfree(path);
+    wf_xfree(dir);
+    return code;
+}
+
+static void begin_manifest(struct job *j)
+{
+    j->manifest = wf_xcalloc(1, sizeof *j->manifest);
+    j->manifest->created_ms = wf_now_wall_ms();
+    j->manifest->as_of = j->args->as_of;
+    j->manifest->n_shards = (uint32_t)j->args->shards;
+    j->manifest->rows = j->ds->items.n;
+    j->manifest->shard_rows = wf_xarray(uint64_t, j->args->shards);
+    j->manifest->schema = j->ds->schema;
+}
+
+static enum wf_code build_all(struct job *j, struct wf_error *err)
+{
+    begin_manifest(j);
+    prepare(j);
+    enum wf_code code = build_global(j, err);
+    if (code == WF_OK) {
+        code = build_shards(j, err);
+    }
+    if (code == WF_OK) {
+        code = wf_manifest_write(j->temp, j->manifest, err);
+    }
+    return code == WF_OK ? wf_publish_dir(j->temp, j->args->out, err) : code;
+}
+
+static void print_done(const struct tool_call *call, const struct job *j)
+{
+    printf(call->json ? "{\"generation\":\"%s\",\"content_hash\":\"%s\",\"rows\":%" PRIu64
+                        ",\"shards\":%u,\"users\":%u}\n"
+                      : "generation %s (%s): %" PRIu64 " rows in %u shards, %u users\n",
+           j->manifest->name, j->manifest->content_hash, j->manifest->rows, j->manifest->n_shards,
+           j->catalog->n_users);
+}
+
+static void job_fini(struct job *j)
+{
+    for (unsigned s = 0; s < WF_SPACES_MAX; s++) {
+        wf_xfree(j->sq8[0][s]);
+        wf_xfree(j->sq8[1][s]);
+    }
+    wf_manifest_close(j->manifest);
+    wf_xfree(j->temp);
+    wf_xfree(j->starts);
+    wf_xfree(j->rows);
+    wf_xfree(j->feature_ids);
+    wf_xfree(j->features);
+    tool_catalog_close(j->catalog);
+    tool_dataset_close(j->ds);
+}
+
+static enum wf_code run(const struct tool_call *call, struct wf_error *err)
+{
+    const struct args *a = call->args;
+    struct job j = {.args = a};
+    enum wf_code code = a->index[0] == '\0' ? WF_OK : shard_index_check(a->index, err);
+    if (code != WF_OK) {
+        return tool_usage(err, "--index %s: %s", a->index, err->text);
+    }
+    if (wf_exists(a->out)) {
+        return wf_fail(err, WF_EXISTS, "%s is there already; a generation is never overwritten",
+                       a->out);
+    }
+    j.temp = wf_xprintf("%s.tmp-%d", a->out, (int)getpid());
+    code = load(&j, err);
+    if (code == WF_OK) {
+        code = build_all(&j, err);
+    }
+    if (code == WF_OK) {
+        print_done(call, &j);
+    } else {
+        struct wf_error ignored;
+        (void)!wf_remove_tree(j.temp, &ignored);
+    }
+    job_fini(&j);
+    return code;
+}
+
+const struct tool_command tool_build = {
+    .name = "build",
+    .what = "make a generation of a dataset directory",
+    .examples = "weft build --input shop --shards 3 --out gen\n"
+                "weft build --input shop --shards 3 --model ranker.json --out gen\n"
+                "weft build --input shop --index Flat --out gen-exact\n",
+    .notes = "Nothing is visible under --out before the generation is whole.\n",
+    TOOL_OPTIONS(options),
+    .size = sizeof(struct args),
+    .run = run,
+};
