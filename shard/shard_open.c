@@ -507,9 +507,10 @@ static enum wf_code open_file(const char *dir, uint32_t number, const struct wf_
     snprintf(path, sizeof path, "shard-%03u/shard.weft", number);
     struct wf_container *container;
     enum wf_code code = wf_generation_file(dir, m, path, &container, err);
-    if (code == WF_OK) {
-        code = shard_view(container, &m->schema, m->name, out, err);
+    if (code != WF_OK) {
+        return code; /* names the file */
     }
+    code = shard_view(container, &m->schema, m->name, out, err);
     return code == WF_OK ? WF_OK : wf_prefix(err, "%s: ", path);
 }
 
