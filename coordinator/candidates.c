@@ -33,11 +33,7 @@ bool coord_candidate_vector(const struct coord_query *q, const struct coord_cand
     uint16_t half[WF_DIM_MAX];
     memcpy(half, columns->vectors + (size_t)c->row * dim * sizeof *half, dim * sizeof *half);
     wf_half_to_float(half, out, dim);
-    if (wf_first_not_finite(out, dim) >= 0 || !wf_normalise(out, dim)) {
-        memset(out, 0, dim * sizeof *out);
-        return false;
-    }
-    return true;
+    return wf_normalise(out, dim); /* what is not normalised is all zero: wire checks the rest */
 }
 
 /* ---- merge ---- */

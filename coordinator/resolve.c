@@ -354,7 +354,10 @@ static void probe_items(struct coord_subject *s)
     }
 }
 
-/* One vector: the normalised sum of 0.8^age times the item vectors, oldest first. */
+/* What a step back in the session weighs. */
+static const float DECAY = 0.8F;
+
+/* One vector: the normalised sum of DECAY^age times the item vectors, oldest first. */
 static enum wf_code probe_session(struct coord_query *q, struct wf_error *err)
 {
     struct coord_subject *s = &q->subject;
@@ -365,12 +368,13 @@ static enum wf_code probe_session(struct coord_query *q, struct wf_error *err)
     }
     memset(sum, 0, dim * sizeof *sum);
     float weight = 1;
-    for (uint32_t i = s->n_session; i-- > 0; weight *= 0.8F) {
+    for (uint32_t i = s->n_session; i-- > 0;) {
         const struct coord_item *item = &s->items[s->session[i]];
         for (uint32_t d = 0; item->found && d < dim; d++) {
             float part = weight * item->vector[d];
             sum[d] += part;
         }
+        weight *= DECAY;
     }
     if (wf_normalise(sum, dim)) {
         s->probes[s->n_probes++].vector = sum;

@@ -101,7 +101,7 @@ static void note(void *ctx, uint32_t shard, uint32_t replica, enum wf_code code)
     }
 }
 
-static uint64_t documents(void *ctx, uint32_t shard)
+static uint64_t documents_of(void *ctx, uint32_t shard)
 {
     const struct coord_topology *t = ctx;
     return atomic_load(&t->shards[shard].documents);
@@ -160,7 +160,7 @@ enum wf_code coord_topology_open(struct rpc_loop *loop, const struct coord_topol
         .pick = pick,
         .call = call,
         .note = note,
-        .documents = documents,
+        .documents = documents_of,
     };
     for (uint32_t i = 0; i < map->n; i++) {
         atomic_store(&t->shards[i].documents, config->manifest->shard_rows[i]);
@@ -219,12 +219,12 @@ const char *coord_topology_address(const struct coord_topology *t, uint32_t shar
 }
 
 void coord_topology_heard(struct coord_topology *t, uint32_t shard, uint32_t replica,
-                          enum coord_holding holding, uint64_t count)
+                          enum coord_holding holding, uint64_t documents)
 {
     struct replica *r = &t->shards[shard].replicas[replica];
     atomic_store(&r->holding, (int)holding);
     if (holding == COORD_HOLDING) {
-        atomic_store(&t->shards[shard].documents, count);
+        atomic_store(&t->shards[shard].documents, documents);
     }
 }
 
