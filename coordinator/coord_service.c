@@ -45,6 +45,12 @@ static int64_t deadline_of(const struct coord_service *s, const struct rpc_reque
     return deadline < most ? deadline : most;
 }
 
+static bool has_left(void *ctx)
+{
+    const struct served *one = ctx;
+    return rpc_cancelled(one->batch ? one->batch->rq : one->rq);
+}
+
 /* Everything that the pipeline needs, but for the request itself. */
 static void prepare(struct coord_service *s, struct served *one, struct rpc_request *rq,
                     coord_query_fn *done)
@@ -55,6 +61,7 @@ static void prepare(struct coord_service *s, struct served *one, struct rpc_requ
     one->q.arrival = rpc_arrival(rq);
     one->q.deadline = deadline_of(s, rq, one->q.rq.timeout_ms);
     one->q.done = done;
+    one->q.left = has_left;
     one->q.ctx = one;
     if (!one->q.rq.request_id[0]) {
         struct wf_random r = wf_random_of(s->seed, atomic_fetch_add(&s->counter, 1));

@@ -183,12 +183,16 @@ static enum wf_code answer(struct coord_query *q, struct wf_error *err)
     return code == WF_OK ? coord_answer_hits(q, err) : code;
 }
 
+static enum wf_code still_wanted(const struct coord_query *q, struct wf_error *err)
+{
+    return q->left && q->left(q->ctx) ? wf_fail(err, WF_CANCELLED, "the caller has gone") : WF_OK;
+}
+
 static void on_search(void *ctx)
 {
     struct coord_query *q = ctx;
-    q->err.code = WF_OK;
     struct wf_error err = {0};
-    if (answer(q, &err) != WF_OK) {
+    if (still_wanted(q, &err) != WF_OK || answer(q, &err) != WF_OK) {
         q->err = err;
     }
     finish(q);
@@ -379,7 +383,7 @@ static void on_fetch(void *ctx)
 {
     struct coord_query *q = ctx;
     struct wf_error err = {0};
-    if (coord_resolve_items(q, &err) != WF_OK) {
+    if (still_wanted(q, &err) != WF_OK || coord_resolve_items(q, &err) != WF_OK) {
         q->err = err;
         finish(q);
         return;

@@ -79,7 +79,8 @@ struct coord_query {
     struct wf_arena *arena;
     int64_t arrival, deadline;
     coord_query_fn *done;
-    void *ctx;
+    bool (*left)(void *ctx); /* whether the caller has gone: then work stops; NULL: never */
+    void *ctx;               /* of both */
     /* The outcome: err.code WF_OK means `response`; else `details` says that it holds, without
      * hits, what the failure is about. */
     struct wf_error err;

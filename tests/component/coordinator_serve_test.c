@@ -179,6 +179,38 @@ static void a_refusing_replica_is_followed_by_the_next(void **state)
     assert_in_range(atomic_load(&bad->searches), 1, 2);
 }
 
+static void a_silent_replica_is_passed_over_after_its_first_timeout(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_recommend_request rq = raw_request();
+    atomic_store(&f->c->servers[0][1].delay_ms, 3000);
+    rq.timeout_ms = 200;
+    unsigned missing = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        ask(f, &rq, 5000);
+        missing += f->r.degraded != 0;
+        fake_outcome_fini(&f->out);
+    }
+    assert_in_range(missing, 0, 1);
+    assert_in_range(atomic_load(&f->c->servers[0][1].searches), 1, 1);
+}
+
+static void a_replica_of_another_shard_is_never_asked(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_recommend_request rq = raw_request();
+    for (uint32_t j = 0; j < REPLICAS; j++) {
+        atomic_store(&f->c->servers[1][j].lies, true);
+    }
+    fake_cluster_await(f->c, SHARDS - 1);
+    ask(f, &rq, 5000);
+    check_hits(f, 5);
+    assert_int_equal(f->r.coverage.shards[1].state, WIRE_SHARD_DOWN);
+    assert_int_equal(atomic_load(&f->c->servers[1][0].searches), 0);
+    assert_int_equal(atomic_load(&f->c->servers[1][1].searches), 0);
+    fake_outcome_fini(&f->out);
+}
+
 static void garbage_over_the_wire_is_discarded_and_counted(void **state)
 {
     struct fixture *f = *state;
@@ -341,6 +373,8 @@ int main(void)
         CLAIM(repetition_gives_the_same_answer),
         CLAIM(a_late_shard_gives_a_flagged_answer_in_time),
         CLAIM(a_refusing_replica_is_followed_by_the_next),
+        CLAIM(a_silent_replica_is_passed_over_after_its_first_timeout),
+        CLAIM(a_replica_of_another_shard_is_never_asked),
         CLAIM(garbage_over_the_wire_is_discarded_and_counted),
         CLAIM(a_dead_shard_lowers_coverage_until_it_is_back),
         CLAIM(coverage_below_the_callers_minimum_is_refused_with_the_record),

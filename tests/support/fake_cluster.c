@@ -38,7 +38,9 @@ static void answer(void *ctx)
     } else if (mode == FAKE_GARBAGE && search) {
         reply = fake_garbage(atomic_load(&s->which), rpc_arena(w->rq));
     } else {
-        reply = fake_shard_answer(s->cluster->shop, s->shard, w->method, w->msg,
+        const uint32_t n = s->cluster->shop->n_shards;
+        const bool lie = w->method == WIRE_STATS && atomic_load(&s->lies);
+        reply = fake_shard_answer(s->cluster->shop, (s->shard + lie) % n, w->method, w->msg,
                                   mode == FAKE_CUT_SHORT, rpc_arena(w->rq), &err);
     }
     if (reply) {

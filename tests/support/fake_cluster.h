@@ -26,6 +26,7 @@ struct fake_server {
     atomic_uint which; /* of FAKE_GARBAGE */
     atomic_llong delay_ms;
     atomic_uint searches;
+    atomic_bool lies; /* its Stats name another shard */
 };
 struct fake_cluster {
     struct fake_shop *shop;

@@ -30,23 +30,8 @@ struct wire_recommend_request fake_request(void)
     };
 }
 
-static void start(struct fake_query *f, struct fake_transport *t,
-                  const struct wire_recommend_request *rq, int64_t budget, size_t limit)
-{
-    wf_arena_init(&f->arena, limit);
-    f->q.coord = &f->coord;
-    f->q.rq = *rq;
-    f->q.arena = &f->arena;
-    f->q.arrival = t->now;
-    f->q.deadline = t->now + budget;
-    f->q.done = on_done;
-    f->q.ctx = f;
-    coord_query_start(&f->q);
-    fake_transport_run(t);
-}
-
-void fake_query_limited(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
-                        const struct wire_recommend_request *rq, int64_t budget, size_t limit)
+void fake_query_begin(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
+                      const struct wire_recommend_request *rq, int64_t budget, size_t limit)
 {
     memset(f, 0, sizeof *f);
     f->coord = (struct coord){
@@ -57,13 +42,22 @@ void fake_query_limited(struct fake_query *f, struct fake_transport *t, struct w
         .reserve = 20 * WF_MILLISECOND,
         .reply_limit = 16 << 20,
     };
-    start(f, t, rq, budget, limit);
+    wf_arena_init(&f->arena, limit);
+    f->q.coord = &f->coord;
+    f->q.rq = *rq;
+    f->q.arena = &f->arena;
+    f->q.arrival = t->now;
+    f->q.deadline = t->now + budget;
+    f->q.done = on_done;
+    f->q.ctx = f;
+    coord_query_start(&f->q);
 }
 
 void fake_query_run(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
                     const struct wire_recommend_request *rq, int64_t budget)
 {
-    fake_query_limited(f, t, metrics, rq, budget, 64 << 20);
+    fake_query_begin(f, t, metrics, rq, budget, 64 << 20);
+    fake_transport_run(t);
 }
 
 void fake_query_fini(struct fake_query *f)

@@ -17,12 +17,12 @@ struct fake_query {
 };
 /* A request with its defaults, as wire would have read it. */
 struct wire_recommend_request fake_request(void);
-/* Runs it to the end; `budget` ns from now. */
+/* Starts it with `budget` ns from now and `limit` bytes of arena; the transport is yet to run. */
+void fake_query_begin(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
+                      const struct wire_recommend_request *rq, int64_t budget, size_t limit);
+/* Runs it to the end, with memory enough. */
 void fake_query_run(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
                     const struct wire_recommend_request *rq, int64_t budget);
-/* With `limit` bytes for the query's arena. */
-void fake_query_limited(struct fake_query *f, struct fake_transport *t, struct wf_metrics *metrics,
-                        const struct wire_recommend_request *rq, int64_t budget, size_t limit);
 void fake_query_fini(struct fake_query *f);
 
 #endif

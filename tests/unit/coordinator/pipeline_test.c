@@ -494,6 +494,30 @@ static void little_time_left_skips_stages_and_says_so(void **state)
     end(&x);
 }
 
+static bool gone(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+static void work_stops_when_the_caller_has_gone(void **state)
+{
+    (void)state;
+    struct fixture x;
+    begin(&x, 2, WF_METRIC_COSINE, fake_model);
+    const char *skus[] = {"sku0003"};
+    x.rq.subject = WIRE_SUBJECT_ITEMS;
+    x.rq.skus = skus;
+    x.rq.n_skus = 1;
+    fake_query_begin(&x.f, &x.t, metrics(), &x.rq, BUDGET, 64 << 20);
+    x.f.q.left = gone;
+    fake_transport_run(&x.t);
+    assert_int_equal(x.f.times, 1);
+    assert_int_equal(x.f.q.err.code, WF_CANCELLED);
+    assert_int_equal(x.t.replicas[0][0].calls + x.t.replicas[1][0].calls, 1);
+    end(&x);
+}
+
 static void an_arena_of_any_size_ends_in_a_code(void **state)
 {
     (void)state;
@@ -510,7 +534,8 @@ static void an_arena_of_any_size_ends_in_a_code(void **state)
         x.rq.attributes = all;
         x.rq.n_attributes = 1;
         x.rq.rank_limit = 40;
-        fake_query_limited(&x.f, &x.t, metrics(), &x.rq, BUDGET, limit);
+        fake_query_begin(&x.f, &x.t, metrics(), &x.rq, BUDGET, limit);
+        fake_transport_run(&x.t);
         assert_int_equal(x.f.times, 1);
         served = x.f.q.err.code == WF_OK;
         assert_true(served || x.f.q.err.code == WF_EXHAUSTED);
@@ -534,6 +559,7 @@ int main(void)
         cmocka_unit_test(nothing_to_go_on_is_popularity_of_the_segment),
         cmocka_unit_test(trending_survives_a_dead_shard),
         cmocka_unit_test(little_time_left_skips_stages_and_says_so),
+        cmocka_unit_test(work_stops_when_the_caller_has_gone),
         cmocka_unit_test(an_arena_of_any_size_ends_in_a_code),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
