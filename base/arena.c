@@ -59,8 +59,8 @@ static void *take(struct wf_arena *a, size_t size, size_t align)
     if (need > a->limit - a->used) {
         return NULL;
     }
-    unsigned char *at = align_up(a->at, align);
-    if (!a->at || at > a->end || need > (size_t)(a->end - at)) {
+    unsigned char *at = a->at ? align_up(a->at, align) : NULL;
+    if (!at || at > a->end || need > (size_t)(a->end - at)) {
         if (!grow(a, need)) {
             return NULL;
         }
