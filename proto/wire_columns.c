@@ -28,28 +28,35 @@ size_t wire_encoding_size(enum wire_encoding encoding)
 
 /* ---- reading ---- */
 
-/* Rows of bytes one after another: each 0 or 1 to `max` long, together all of them, each UTF-8
- * without NUL. */
-static enum wf_code check_strings(const char *what, const ProtobufCBinaryData *bytes,
-                                  const uint32_t *sizes, size_t n, uint32_t min, uint32_t max,
-                                  struct wf_error *err)
+/* Rows of bytes one after another. */
+struct strings {
+    const char *what; /* for errors: "SKU" */
+    const ProtobufCBinaryData *bytes;
+    const uint32_t *sizes;
+    size_t n;
+    uint32_t min, max; /* bytes of a row */
+};
+
+/* The rows are together all the bytes; each is UTF-8 without NUL. */
+static enum wf_code check_strings(const struct strings *s, struct wf_error *err)
 {
+    const ProtobufCBinaryData *bytes = s->bytes;
     size_t at = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (sizes[i] < min || sizes[i] > max || sizes[i] > bytes->len - at) {
-            return wire_garbage(err, "%s %zu has %u bytes, %u to %u and %zu left are allowed", what,
-                                i, sizes[i], min, max, bytes->len - at);
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->sizes[i] < s->min || s->sizes[i] > s->max || s->sizes[i] > bytes->len - at) {
+            return wire_garbage(err, "%s %zu has %u bytes, %u to %u and %zu left are allowed",
+                                s->what, i, s->sizes[i], s->min, s->max, bytes->len - at);
         }
-        if (sizes[i] && (bytes->data[at] & 0xC0) == 0x80) { /* a character cut between rows */
-            return wire_garbage(err, "%s %zu is not UTF-8", what, i);
+        if (s->sizes[i] && (bytes->data[at] & 0xC0) == 0x80) { /* a character cut between rows */
+            return wire_garbage(err, "%s %zu is not UTF-8", s->what, i);
         }
-        at += sizes[i];
+        at += s->sizes[i];
     }
     if (at != bytes->len) {
-        return wire_garbage(err, "%ss have %zu bytes, %zu came", what, at, bytes->len);
+        return wire_garbage(err, "%ss have %zu bytes, %zu came", s->what, at, bytes->len);
     }
     if (at && (memchr(bytes->data, 0, at) || !wire_utf8((const char *)bytes->data, at))) {
-        return wire_garbage(err, "%ss are not UTF-8 without NUL", what);
+        return wire_garbage(err, "%ss are not UTF-8 without NUL", s->what);
     }
     return WF_OK;
 }
@@ -221,7 +228,8 @@ static enum wf_code read_column(const column_msg *m, uint32_t n, struct wire_col
         out->kind = WIRE_COLUMN_TEXT;
         out->text = (const char *)m->text_bytes.data;
         out->text_sizes = m->text_sizes;
-        return check_strings("text", &m->text_bytes, m->text_sizes, n, 0, UINT32_MAX, err);
+        const struct strings texts = {"text", &m->text_bytes, m->text_sizes, n, 0, UINT32_MAX};
+        return check_strings(&texts, err);
     }
     WIRE_TRY(check_count("codes", m->n_codes, n, err));
     return read_keyword(m, out, err);
@@ -325,7 +333,8 @@ enum wf_code wire_columns_read(const ProtobufCMessage *msg, const struct wire_co
         .parts_planned = m->parts_planned,
         .parts_done = m->parts_done,
     };
-    WIRE_TRY(check_strings("SKU", &m->sku_bytes, m->sku_sizes, c.n, 1, WIRE_ID_MAX, err));
+    const struct strings skus = {"SKU", &m->sku_bytes, m->sku_sizes, c.n, 1, WIRE_ID_MAX};
+    WIRE_TRY(check_strings(&skus, err));
     WIRE_TRY(read_scores(m, rule->probe, arena, &c, err));
     WIRE_TRY(read_features(m, rule, &c, err));
     WIRE_TRY(read_vectors(m, rule, &c, err));
