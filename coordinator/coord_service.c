@@ -253,6 +253,6 @@ void coord_service_methods(struct rpc_method out[COORD_SERVICE_METHODS])
                                       {WIRE_RECOMMEND_BATCH, recommend_batch}};
     for (size_t i = 0; i < COORD_SERVICE_METHODS; i++) {
         const struct wire_method_info *info = wire_method(table[i].method);
-        out[i] = (struct rpc_method){info->path, info->request, table[i].handle};
+        out[i] = (struct rpc_method){info->path, info->request, table[i].handle, wire_scan};
     }
 }

@@ -56,10 +56,17 @@ struct rpc_header {
 
 /* `msg` and everything below it live in rpc_arena(rq): borrowed until the reply or failure. */
 typedef void rpc_handler_fn(struct rpc_request *rq, const ProtobufCMessage *msg, void *ctx);
+/*
+ * Sees a request's bytes before they are decoded, on a loop thread: for what a decoder cannot
+ * report (a NUL inside a string, two members of one oneof). A failure ends the call with *err.
+ */
+typedef enum wf_code rpc_check_fn(const unsigned char *data, size_t size,
+                                  const ProtobufCMessageDescriptor *request, struct wf_error *err);
 struct rpc_method {
     const char *path; /* "/package.Service/Method" */
     const ProtobufCMessageDescriptor *request;
     rpc_handler_fn *handle;
+    rpc_check_fn *check; /* NULL: none */
 };
 
 /* PEM files; all NULL: plaintext. With `ca` clients must show a certificate that it signed. */

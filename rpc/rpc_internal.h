@@ -86,7 +86,12 @@ WF_MUST_CHECK enum wf_code rpc_unpack(grpc_byte_buffer *buffer,
                                       const ProtobufCMessageDescriptor *type,
                                       struct wf_arena *arena, ProtobufCMessage **out,
                                       struct wf_error *err);
-/* The same over plain bytes. */
+/* The same, after `check` (NULL: none) has seen the bytes. */
+WF_MUST_CHECK enum wf_code rpc_unpack_checked(grpc_byte_buffer *buffer,
+                                              const ProtobufCMessageDescriptor *type,
+                                              rpc_check_fn *check, struct wf_arena *arena,
+                                              ProtobufCMessage **out, struct wf_error *err);
+/* Decodes plain bytes. */
 WF_MUST_CHECK enum wf_code rpc_decode(const unsigned char *data, size_t size,
                                       const ProtobufCMessageDescriptor *type,
                                       struct wf_arena *arena, ProtobufCMessage **out,
@@ -126,6 +131,7 @@ struct rpc_endpoint {
     const char *path;
     const ProtobufCMessageDescriptor *request;
     rpc_handler_fn *handle;
+    rpc_check_fn *check; /* NULL: none */
     void *ctx;
     enum rpc_kind kind;
     void *registered;                                /* what gRPC calls it */

@@ -78,14 +78,25 @@ enum wf_code rpc_decode(const unsigned char *data, size_t size,
     return wf_invalid(err, "MALFORMED", "", "%zu bytes are not a %s", size, type->name);
 }
 
+/* Checks, when there is a check, and decodes. */
+static enum wf_code decode_slice(grpc_slice bytes, const ProtobufCMessageDescriptor *type,
+                                 rpc_check_fn *check, struct wf_arena *arena,
+                                 ProtobufCMessage **out, struct wf_error *err)
+{
+    const unsigned char *data = GRPC_SLICE_START_PTR(bytes);
+    const size_t size = GRPC_SLICE_LENGTH(bytes);
+    enum wf_code code = check ? check(data, size, type, err) : WF_OK;
+    return code == WF_OK ? rpc_decode(data, size, type, arena, out, err) : code;
+}
+
 static enum wf_code decode_buffer(grpc_byte_buffer *buffer, const ProtobufCMessageDescriptor *type,
-                                  struct wf_arena *arena, ProtobufCMessage **out,
-                                  struct wf_error *err)
+                                  rpc_check_fn *check, struct wf_arena *arena,
+                                  ProtobufCMessage **out, struct wf_error *err)
 {
     const grpc_slice_buffer *slices = &buffer->data.raw.slice_buffer;
     if (slices->count <= 1) {
-        const unsigned char *data = slices->count ? GRPC_SLICE_START_PTR(slices->slices[0]) : NULL;
-        return rpc_decode(data, slices->length, type, arena, out, err);
+        grpc_slice only = slices->count ? slices->slices[0] : grpc_empty_slice();
+        return decode_slice(only, type, check, arena, out, err);
     }
     grpc_byte_buffer_reader reader;
     if (!grpc_byte_buffer_reader_init(&reader, buffer)) {
@@ -93,14 +104,14 @@ static enum wf_code decode_buffer(grpc_byte_buffer *buffer, const ProtobufCMessa
     }
     grpc_slice all = grpc_byte_buffer_reader_readall(&reader);
     grpc_byte_buffer_reader_destroy(&reader);
-    enum wf_code code =
-        rpc_decode(GRPC_SLICE_START_PTR(all), GRPC_SLICE_LENGTH(all), type, arena, out, err);
+    enum wf_code code = decode_slice(all, type, check, arena, out, err);
     grpc_slice_unref(all);
     return code;
 }
 
-enum wf_code rpc_unpack(grpc_byte_buffer *buffer, const ProtobufCMessageDescriptor *type,
-                        struct wf_arena *arena, ProtobufCMessage **out, struct wf_error *err)
+enum wf_code rpc_unpack_checked(grpc_byte_buffer *buffer, const ProtobufCMessageDescriptor *type,
+                                rpc_check_fn *check, struct wf_arena *arena, ProtobufCMessage **out,
+                                struct wf_error *err)
 {
     if (!buffer) {
         return wf_invalid(err, "MALFORMED", "", "no message of type %s was sent", type->name);
@@ -110,8 +121,14 @@ enum wf_code rpc_unpack(grpc_byte_buffer *buffer, const ProtobufCMessageDescript
         wf_fail(err, WF_UNIMPLEMENTED, "compressed messages are not taken");
         code = wf_reason(err, "COMPRESSED");
     } else {
-        code = decode_buffer(buffer, type, arena, out, err);
+        code = decode_buffer(buffer, type, check, arena, out, err);
     }
     grpc_byte_buffer_destroy(buffer);
     return code;
+}
+
+enum wf_code rpc_unpack(grpc_byte_buffer *buffer, const ProtobufCMessageDescriptor *type,
+                        struct wf_arena *arena, ProtobufCMessage **out, struct wf_error *err)
+{
+    return rpc_unpack_checked(buffer, type, NULL, arena, out, err);
 }

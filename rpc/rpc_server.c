@@ -77,7 +77,7 @@ static void serve(struct rpc_request *rq)
         struct wf_error err;
         grpc_byte_buffer *payload = rq->payload;
         rq->payload = NULL;
-        if (rpc_unpack(payload, e->request, &rq->arena, &msg, &err) != WF_OK) {
+        if (rpc_unpack_checked(payload, e->request, e->check, &rq->arena, &msg, &err) != WF_OK) {
             rpc_fail(rq, &err, NULL);
             return;
         }
@@ -340,6 +340,7 @@ enum wf_code rpc_server_open(struct rpc_loop *loop, const struct rpc_server_conf
         add_endpoint(s, &(struct rpc_endpoint){.path = methods[i].path,
                                                .request = methods[i].request,
                                                .handle = methods[i].handle,
+                                               .check = methods[i].check,
                                                .ctx = ctx,
                                                .kind = RPC_USER});
     }

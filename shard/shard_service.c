@@ -242,8 +242,10 @@ void shard_service_methods(struct rpc_method out[SHARD_N_METHODS])
         {WIRE_SEARCH, on_search}, {WIRE_FETCH, on_fetch}, {WIRE_STATS, on_stats}};
     for (size_t i = 0; i < SHARD_N_METHODS; i++) {
         const struct wire_method_info *info = wire_method(table[i].method);
-        out[i] = (struct rpc_method){
-            .path = info->path, .request = info->request, .handle = table[i].handle};
+        out[i] = (struct rpc_method){.path = info->path,
+                                     .request = info->request,
+                                     .handle = table[i].handle,
+                                     .check = wire_scan};
     }
 }
 

@@ -116,14 +116,25 @@ static void on_big(struct rpc_request *rq, const ProtobufCMessage *msg, void *ct
     text_reply(rq, text);
 }
 
+/* Refuses the bytes of a request that says "no". */
+static enum wf_code says_no(const unsigned char *data, size_t size,
+                            const ProtobufCMessageDescriptor *request, struct wf_error *err)
+{
+    if (request != TEXT_TYPE || memmem(data, size, "no", 2)) {
+        return wf_invalid(err, "CONFLICT", "service", "%zu bytes that say no", size);
+    }
+    return WF_OK;
+}
+
 static const struct rpc_method methods[] = {
-    {"/test.Echo/Echo", TEXT_TYPE, on_echo},
-    {"/test.Echo/Refuse", TEXT_TYPE, on_refuse},
-    {"/test.Echo/Park", TEXT_TYPE, on_park},
-    {"/test.Echo/Who", TEXT_TYPE, on_who},
-    {"/test.Echo/Time", TEXT_TYPE, on_time},
-    {"/test.Echo/Big", TEXT_TYPE, on_big},
-    {"/test.Echo/Status", &google__rpc__status__descriptor, on_echo},
+    {"/test.Echo/Echo", TEXT_TYPE, on_echo, NULL},
+    {"/test.Echo/Refuse", TEXT_TYPE, on_refuse, NULL},
+    {"/test.Echo/Park", TEXT_TYPE, on_park, NULL},
+    {"/test.Echo/Who", TEXT_TYPE, on_who, NULL},
+    {"/test.Echo/Time", TEXT_TYPE, on_time, NULL},
+    {"/test.Echo/Big", TEXT_TYPE, on_big, NULL},
+    {"/test.Echo/Status", &google__rpc__status__descriptor, on_echo, NULL},
+    {"/test.Echo/Checked", TEXT_TYPE, on_echo, says_no},
 };
 #define N_METHODS (sizeof methods / sizeof methods[0])
 
@@ -527,6 +538,20 @@ static void malformed_requests_and_replies_are_told_apart(void **state)
     wf_arena_fini(&arena);
 }
 
+static void a_check_sees_the_bytes_before_the_handler(void **state)
+{
+    struct fixture *f = *state;
+    struct wf_error err;
+    char out[256] = "";
+    assert_int_equal(call(f->peer, "/test.Echo/Checked", "yes", out, &err), WF_OK);
+    assert_string_equal(out, "yes");
+    assert_int_equal(call(f->peer, "/test.Echo/Checked", "", out, &err), WF_OK);
+    assert_int_equal(call(f->peer, "/test.Echo/Checked", "no", out, &err), WF_INVALID);
+    assert_string_equal(err.reason, "CONFLICT");
+    assert_string_equal(err.field, "service");
+    assert_string_equal(err.text, "4 bytes that say no");
+}
+
 static void more_than_max_requests_is_refused_with_a_hint(void **state)
 {
     struct fixture *f = *state;
@@ -744,6 +769,7 @@ int main(void)
         CLAIM(cancel_reaches_both_ends),
         CLAIM(oversized_messages_are_refused),
         CLAIM(arena_limits_what_a_small_message_becomes),
+        CLAIM(a_check_sees_the_bytes_before_the_handler),
         CLAIM(malformed_requests_and_replies_are_told_apart),
         CLAIM(more_than_max_requests_is_refused_with_a_hint),
         CLAIM(close_lets_calls_finish_within_the_grace),

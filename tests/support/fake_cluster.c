@@ -198,8 +198,10 @@ struct fake_cluster *fake_cluster_open(struct fake_shop *shop, uint32_t n_replic
     wf_assert(rpc_loop_start(&loop, &c->loop, NULL) == WF_OK);
     for (unsigned i = 0; i < 3; i++) {
         const struct wire_method_info *info = wire_method(handlers[i].method);
-        c->shard_methods[i] = (struct rpc_method){
-            .path = info->path, .request = info->request, .handle = handlers[i].handle};
+        c->shard_methods[i] = (struct rpc_method){.path = info->path,
+                                                  .request = info->request,
+                                                  .handle = handlers[i].handle,
+                                                  .check = wire_scan};
     }
     for (uint32_t i = 0; i < shop->n_shards; i++) {
         for (uint32_t j = 0; j < n_replicas; j++) {
