@@ -66,6 +66,8 @@ struct rpc_loop {
 };
 /* Starts a batch whose step is op->step. Once this is called, `op` and its owner are the loop's. */
 void rpc_start_batch(grpc_call *call, const grpc_op *ops, size_t n, struct rpc_op *op);
+/* An integer argument of a server or channel; what is larger than an int becomes the largest. */
+grpc_arg rpc_arg(const char *key, size_t value);
 gpr_timespec rpc_to_timespec(int64_t deadline);
 int64_t rpc_from_timespec(gpr_timespec t);
 

@@ -25,6 +25,14 @@ void rpc_start_batch(grpc_call *call, const grpc_op *ops, size_t n, struct rpc_o
     wf_assert(e == GRPC_CALL_OK);
 }
 
+grpc_arg rpc_arg(const char *key, size_t value)
+{
+    /* gRPC copies the key and never writes to it. */
+    return (grpc_arg){.type = GRPC_ARG_INTEGER,
+                      .key = (char *)(uintptr_t)key,
+                      .value.integer = value < INT32_MAX ? (int)value : INT32_MAX};
+}
+
 gpr_timespec rpc_to_timespec(int64_t deadline)
 {
     if (deadline == INT64_MAX) {

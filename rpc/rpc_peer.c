@@ -13,45 +13,34 @@
 
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS  2000
-#define PING_TIMEOUT_MS  3000
-#define PING_LEAST_MS    1000 /* more often, and the server takes it for an attack */
-#define MAX_METADATA     (32 << 10)
-
-static grpc_arg integer(const char *key, int value)
-{
-    return (grpc_arg){
-        .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
-}
-
-static int clamp_int(size_t n)
-{
-    return n < INT32_MAX ? (int)n : INT32_MAX;
-}
+/* What gRPC calls the minimal backoff is the time that an attempt to connect may take. */
+#define CONNECT_MS      2000
+#define PING_TIMEOUT_MS 3000
+#define PING_LEAST_MS   1000 /* more often, and the server takes it for an attack */
+#define MAX_METADATA    (32 << 10)
 
 static grpc_channel *create_channel(const struct rpc_peer_config *config,
                                     grpc_channel_credentials *credentials)
 {
-    int ping = INT32_MAX;
-    if (config->keepalive_ms > 0) {
-        ping = config->keepalive_ms > PING_LEAST_MS ? config->keepalive_ms : PING_LEAST_MS;
-    }
+    const size_t asked = config->keepalive_ms > 0 ? (size_t)config->keepalive_ms : INT32_MAX;
+    const size_t ping = asked > PING_LEAST_MS ? asked : PING_LEAST_MS;
     grpc_arg args[] = {
-        integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, clamp_int(config->max_message)),
-        integer(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, clamp_int(config->max_message)),
-        integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
-        integer(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
-        integer(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA),
-        integer(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS),
-        integer(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS),
-        integer(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, BACKOFF_MOST_MS),
-        integer(GRPC_ARG_ENABLE_RETRIES, 0),
-        integer(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
-        integer(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT32_MAX),
-        integer(GRPC_ARG_KEEPALIVE_TIME_MS, ping),
-        integer(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, PING_TIMEOUT_MS),
-        integer(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-        integer(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
-        integer(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
+        rpc_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, config->max_message),
+        rpc_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, config->max_message),
+        rpc_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+        rpc_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        rpc_arg(GRPC_ARG_MAX_METADATA_SIZE, MAX_METADATA),
+        rpc_arg(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, BACKOFF_FIRST_MS),
+        rpc_arg(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, CONNECT_MS),
+        rpc_arg(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, BACKOFF_MOST_MS),
+        rpc_arg(GRPC_ARG_ENABLE_RETRIES, 0),
+        rpc_arg(GRPC_ARG_ENABLE_HTTP_PROXY, 0),
+        rpc_arg(GRPC_ARG_CLIENT_IDLE_TIMEOUT_MS, INT32_MAX),
+        rpc_arg(GRPC_ARG_KEEPALIVE_TIME_MS, ping),
+        rpc_arg(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, PING_TIMEOUT_MS),
+        rpc_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        rpc_arg(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0),
+        rpc_arg(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1),
     };
     const grpc_channel_args all = {.num_args = sizeof args / sizeof args[0], .args = args};
     return grpc_channel_create(config->target, credentials, &all);

@@ -139,18 +139,6 @@ static void arm(struct rpc_server *server, const struct rpc_endpoint *e)
     wf_assert(error == GRPC_CALL_OK);
 }
 
-static grpc_arg integer(const char *key, int value)
-{
-    /* gRPC copies the key and never writes to it. */
-    return (grpc_arg){
-        .type = GRPC_ARG_INTEGER, .key = (char *)(uintptr_t)key, .value.integer = value};
-}
-
-static int clamp_int(size_t n)
-{
-    return n < INT32_MAX ? (int)n : INT32_MAX;
-}
-
 static grpc_server *create_core(const struct rpc_server_config *config)
 {
     grpc_resource_quota *quota = grpc_resource_quota_create("rpc_server");
@@ -158,14 +146,14 @@ static grpc_server *create_core(const struct rpc_server_config *config)
     grpc_resource_quota_resize(quota, most > QUOTA ? most : QUOTA);
     const size_t streams = (size_t)config->max_requests * 2 + 2 * RPC_MAX_STREAMS;
     grpc_arg args[] = {
-        integer(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, clamp_int(config->max_message)),
-        integer(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, clamp_int(config->max_message)),
-        integer(GRPC_ARG_ALLOW_REUSEPORT, 0),
-        integer(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
-        integer(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
-        integer(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_MS),
-        integer(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
-        integer(GRPC_ARG_MAX_CONCURRENT_STREAMS, clamp_int(streams)),
+        rpc_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, config->max_message),
+        rpc_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, config->max_message),
+        rpc_arg(GRPC_ARG_ALLOW_REUSEPORT, 0),
+        rpc_arg(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0),
+        rpc_arg(GRPC_COMPRESSION_CHANNEL_ENABLED_ALGORITHMS_BITSET, 1 << GRPC_COMPRESS_NONE),
+        rpc_arg(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, MIN_PING_MS),
+        rpc_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
+        rpc_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, streams),
         {.type = GRPC_ARG_POINTER,
          .key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA,
          .value.pointer = {.p = quota, .vtable = grpc_resource_quota_arg_vtable()}},

@@ -188,7 +188,8 @@ static const Google__Rpc__Status *decode_status(const unsigned char *data, size_
 
 static void read_retry(const Google__Rpc__RetryInfo *retry, struct wf_error *err)
 {
-    if (!retry->retry_delay || retry->retry_delay->seconds < 0 || retry->retry_delay->nanos < 0) {
+    if (!retry->retry_delay || retry->retry_delay->seconds < 0 || retry->retry_delay->nanos < 0 ||
+        retry->retry_delay->nanos >= 1000000000) {
         return;
     }
     const int64_t day = INT64_C(86400);
