@@ -30,6 +30,9 @@ function(wf_test_settings path labels timeout)
   if(NOT timeout)
     set(timeout 60)
   endif()
+  if(WF_SANITIZE)
+    math(EXPR timeout "${timeout} * 4")
+  endif()
   set_tests_properties(${path} PROPERTIES LABELS "${labels}" TIMEOUT ${timeout}
     ENVIRONMENT "${wf_test_environment}")
   if("cluster" IN_LIST labels OR "recall" IN_LIST labels)
@@ -37,7 +40,8 @@ function(wf_test_settings path labels timeout)
   endif()
 endfunction()
 
-# wf_test(unit/base/arena LABELS unit LIBS wf_base): tests/unit/base/arena_test.c as one ctest of 60 s.
+# wf_test(unit/base/arena LABELS unit LIBS wf_base): tests/unit/base/arena_test.c as one ctest of
+# 60 s (four times that with sanitizers).
 function(wf_test path)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LABELS;LIBS;SOURCES;ARGS" ${ARGN})
   get_filename_component(base ${path} NAME)
