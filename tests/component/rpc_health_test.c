@@ -19,6 +19,7 @@
 #include "rpc/rpc.h"
 
 #define PATIENCE_MS 20000
+#define TEXT_TYPE   (&grpc__health__v1__health_check_request__descriptor)
 #define SERVING     GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING
 #define NOT_SERVING GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__NOT_SERVING
 
@@ -44,8 +45,8 @@ static void on_call(struct rpc_request *rq, const ProtobufCMessage *msg, void *c
 }
 
 static const struct rpc_method methods[] = {
-    {"/test.Echo/Echo", &grpc__health__v1__health_check_request__descriptor, on_call},
-    {"/test.Other/Echo", &grpc__health__v1__health_check_request__descriptor, on_call},
+    {.path = "/test.Echo/Echo", .request = TEXT_TYPE, .handle = on_call},
+    {.path = "/test.Other/Echo", .request = TEXT_TYPE, .handle = on_call},
 };
 
 static void open_server(struct fixture *f, const char *listen)

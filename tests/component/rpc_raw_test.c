@@ -57,7 +57,9 @@ static void on_echo(struct rpc_request *rq, const ProtobufCMessage *msg, void *c
 }
 
 static const struct rpc_method methods[] = {
-    {"/test.Echo/Echo", &grpc__health__v1__health_check_request__descriptor, on_echo},
+    {.path = "/test.Echo/Echo",
+     .request = &grpc__health__v1__health_check_request__descriptor,
+     .handle = on_echo},
 };
 
 static int set_up(void **state)

@@ -131,7 +131,8 @@ static void on_who(struct rpc_request *rq, const ProtobufCMessage *msg, void *ct
     rpc_reply(rq, &reply.base);
 }
 
-static const struct rpc_method methods[] = {{"/test.Who/Who", TEXT_TYPE, on_who}};
+static const struct rpc_method methods[] = {
+    {.path = "/test.Who/Who", .request = TEXT_TYPE, .handle = on_who}};
 
 /* Opens a server and a peer with these files, asks who is there, closes both. */
 static enum wf_code who(struct fixture *f, const struct rpc_tls *serving,
