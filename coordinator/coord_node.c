@@ -110,7 +110,9 @@ static enum wf_code missing(const char *key, struct wf_error *err)
     return wf_invalid(err, "CONFIG", key, "%s is not set", key);
 }
 
-static enum wf_code open_data(struct node *n, const struct coord_conf *conf, struct wf_error *err)
+/* What the configuration names; both outputs are the caller's to free. */
+static enum wf_code read_files(const struct coord_conf *conf, struct coord_surfaces *surfaces,
+                               struct coord_map *map, struct wf_error *err)
 {
     if (!conf->generation[0]) {
         return missing("coordinator.generation", err);
@@ -118,8 +120,24 @@ static enum wf_code open_data(struct node *n, const struct coord_conf *conf, str
     if (!conf->topology[0]) {
         return missing("coordinator.topology", err);
     }
-    enum wf_code code = coord_surfaces_read(conf->surfaces, &n->surfaces, err);
-    return code == WF_OK ? coord_global_open(conf->generation, &n->global, err) : code;
+    enum wf_code code = coord_surfaces_read(conf->surfaces, surfaces, err);
+    if (code == WF_OK) {
+        code = coord_map_read(conf->topology, map, err);
+    }
+    if (code != WF_OK) {
+        wf_reason(err, "CONFIG");
+    }
+    return code;
+}
+
+enum wf_code coord_node_check(const void *conf, struct wf_error *err)
+{
+    struct coord_surfaces *surfaces = wf_xarray(struct coord_surfaces, 1);
+    struct coord_map map = {0};
+    enum wf_code code = read_files(conf, surfaces, &map, err);
+    coord_map_fini(&map);
+    wf_xfree(surfaces);
+    return code;
 }
 
 static const char *or_null(const char *s)
@@ -128,26 +146,21 @@ static const char *or_null(const char *s)
 }
 
 static enum wf_code open_topology(struct node *n, const struct coord_conf *conf,
-                                  struct wf_error *err)
+                                  const struct coord_map *map, struct wf_error *err)
 {
-    struct coord_map map;
-    enum wf_code code = coord_map_read(conf->topology, &map, err);
-    if (code != WF_OK) {
-        return code;
-    }
     const struct coord_topology_config config = {
-        .map = &map,
+        .map = map,
         .manifest = n->global->manifest,
         .max_message = conf->process.max_message,
         .max_arena = conf->reply_arena,
         .keepalive_ms = (int)conf->keepalive_ms,
         .tls = {or_null(conf->peer_cert), or_null(conf->peer_key), or_null(conf->peer_ca)},
     };
-    code = coord_topology_open(rpc_process_loop(n->process), &config, &n->topology, err);
+    enum wf_code code =
+        coord_topology_open(rpc_process_loop(n->process), &config, &n->topology, err);
     if (code == WF_PRECONDITION) {
         wf_reason(err, "CONFIG");
     }
-    coord_map_fini(&map);
     return code;
 }
 
@@ -161,10 +174,15 @@ enum wf_code coord_node_open(struct rpc_process *p, const void *conf_, void **st
     pthread_cond_init(&n->joined, NULL);
     n->join_until = wf_deadline_ms(wf_now(), conf->join_ms);
     rpc_process_serving(p, false);
-    enum wf_code code = open_data(n, conf, err);
+    struct coord_map map = {0};
+    enum wf_code code = read_files(conf, &n->surfaces, &map, err);
     if (code == WF_OK) {
-        code = open_topology(n, conf, err);
+        code = coord_global_open(conf->generation, &n->global, err);
     }
+    if (code == WF_OK) {
+        code = open_topology(n, conf, &map, err);
+    }
+    coord_map_fini(&map);
     if (code != WF_OK) {
         coord_node_close(n);
         return code;

@@ -27,6 +27,8 @@ extern const unsigned coord_n_options;
  */
 enum wf_code coord_node_open(struct rpc_process *p, const void *conf, void **state,
                              struct wf_error *err);
+/* The files that the configuration names: surfaces and topology. */
+enum wf_code coord_node_check(const void *conf, struct wf_error *err);
 char *coord_node_status(const void *state);
 void coord_node_close(void *state);
 

@@ -28,6 +28,7 @@ int main(int argc, char **argv)
         .methods = methods,
         .n_methods = COORD_SERVICE_METHODS,
         .descriptors = wire_descriptors_public,
+        .check = coord_node_check,
         .open = coord_node_open,
         .status = coord_node_status,
         .close = coord_node_close,

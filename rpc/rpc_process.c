@@ -419,6 +419,9 @@ int rpc_process_main(const struct rpc_process_app *app, int argc, char **argv)
         wf_config_print(p.config, stdout);
     } else if (!f.check) {
         code = serve(&p, &f);
+    } else if (app->check != NULL && app->check(p.conf, &err) != WF_OK) {
+        fprintf(stderr, "%s: %s\n", app->name, err.text);
+        code = EXIT_CONFIG;
     }
     wf_config_destroy(p.config);
     wf_xfree(p.conf);

@@ -154,6 +154,8 @@ struct rpc_process_app {
     size_t n_methods;
     const unsigned char *(*descriptors)(size_t *size); /* for reflection */
     void (*thread_begin)(void), (*thread_end)(void);   /* of every loop thread; may be NULL */
+    /* --check-config beyond the option table: files that the configuration names. May be NULL. */
+    enum wf_code (*check)(const void *conf, struct wf_error *err);
     /*
      * Builds the state that handlers get as ctx. The loop runs, nothing is served yet.
      * WF_DATA_LOSS, WF_NOT_FOUND and WF_INVALID mean damaged or missing data: exit code 5, or 4
