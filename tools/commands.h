@@ -15,6 +15,7 @@ extern const struct tool_command tool_build;
 extern const struct tool_command tool_verify;
 extern const struct tool_command tool_rank;
 extern const struct tool_command tool_query;
+extern const struct tool_command tool_train_ranker; /* weft train ranker */
 extern const struct tool_command tool_up;
 extern const struct tool_command tool_bench;
 extern const struct tool_command tool_features;

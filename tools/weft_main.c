@@ -19,6 +19,7 @@ static const struct tool_command *const commands[] = {
     &tool_up,
     &tool_query,
     &tool_rank,
+    &tool_train_ranker,
     &tool_bench,
     &tool_features,
 };
