@@ -4,14 +4,21 @@
  * coordinator.
  *
  * Sections of global/global.weft:
- *   global/meta           JSON: {"users","lists":[{"segment","n"}],"space":profile
- * space,"model":hash or ""} categories|brands|colours/{offsets,bytes,hashes,rows}   global codes of
- * the role attributes (idmap) users/{offsets,...}   id map; users/aggregates: struct rank_user
- * each; users/vectors/<space>: fp16, n x dim popularity/<i>/skus/{offsets,bytes},
- * popularity/<i>/counts u32: list 0 = all, then one per segment value model/ranker          XGBoost
- * JSON as trained; absent without one model/golden          rows and margins made at training by
- * the training library (float32) A user vector is the normalised mean of the vectors of the last 20
- * purchases. Read-only, thread-safe.
+ *
+ *   global/meta               JSON: {"users","categories","brands","colours": how many of each,
+ *                             "lists":[{"segment","n"}],"space": of the profiles,"model": hash, ""}
+ *   categories|brands|colours/{offsets,bytes,hashes,rows}  global codes of the role attributes
+ *   users/{offsets,...}       id map; absent, as those above, when there are none
+ *   users/aggregates          struct rank_user each
+ *   users/vectors/<space>     fp16, n x dim; NaN first = that user has none
+ *   popularity/<i>/skus/{offsets,bytes}, popularity/<i>/counts u32
+ *                             list 0 = over all, then one per segment value
+ *   model/ranker              XGBoost JSON as trained; absent without one
+ *   model/golden              rows (n x features), then the margins that the training library gave
+ *                             them (n), float32
+ *
+ * A user vector is the normalised mean of the vectors of the last 20 purchases. Read-only,
+ * thread-safe.
  */
 #ifndef COORD_GLOBAL_H
 #define COORD_GLOBAL_H
