@@ -181,10 +181,14 @@ static enum wf_code store(const struct tool_option *o, const char *text, void *a
     return WF_OK;
 }
 
-/* Which options of the table were given, by index; what parsing knows beside the arguments. */
-struct seen {
-    bool *given;
-    bool help, json;
+/* One command line on its way into the command's struct. */
+struct parser {
+    const struct tool_command *command;
+    char **argv;
+    int argc, at; /* `at` is the word being read */
+    void *args;
+    bool *given; /* by index of the command's options */
+    struct tool_call call;
 };
 
 static enum wf_code set_defaults(const struct tool_command *command, void *args,
@@ -203,102 +207,112 @@ static enum wf_code set_defaults(const struct tool_command *command, void *args,
     return WF_OK;
 }
 
-/* One flag at argv[*at]; moves *at to its last word. */
-static enum wf_code parse_flag(const struct tool_command *command, int argc, char **argv, int *at,
-                               void *args, struct seen *seen, struct wf_error *err)
+/* The value of flag `o`: behind its '=', or the next word. NULL for a flag without. */
+static enum wf_code take_value(struct parser *p, const struct tool_option *o, const char *equals,
+                               const char **value, struct wf_error *err)
 {
-    const char *name = argv[*at] + 2;
-    const char *equals = strchr(name, '=');
-    size_t size = equals ? (size_t)(equals - name) : strlen(name);
-    const struct tool_option *o = find_option(command, name, size, err);
-    if (!o) {
-        return WF_INVALID;
-    }
     if (o->type == TOOL_FLAG && equals) {
         return tool_usage(err, "--%s takes no value", o->name);
     }
-    const char *value = equals ? equals + 1 : NULL;
-    if (o->type != TOOL_FLAG && !value) {
-        if (*at + 1 >= argc) {
-            return tool_usage(err, "--%s wants %s behind it", o->name,
-                              o->value ? o->value : "a value");
-        }
-        value = argv[++*at];
-    }
-    if (o >= common && o < common + N_COMMON) {
-        *(o == &common[0] ? &seen->json : &seen->help) = true;
+    *value = equals ? equals + 1 : NULL;
+    if (o->type == TOOL_FLAG || equals) {
         return WF_OK;
     }
-    const size_t index = (size_t)(o - command->options);
-    if (seen->given[index] && o->type != TOOL_LIST) {
-        return tool_usage(err, "--%s given twice", o->name);
+    if (p->at + 1 >= p->argc) {
+        return tool_usage(err, "--%s wants %s behind it", o->name, o->value ? o->value : "a value");
     }
-    seen->given[index] = true;
-    return store(o, value, args, err);
-}
-
-static enum wf_code check_complete(const struct tool_command *command, const struct tool_call *call,
-                                   const struct seen *seen, struct wf_error *err)
-{
-    for (unsigned i = 0; i < command->n_options; i++) {
-        const struct tool_option *o = &command->options[i];
-        if (o->required && !seen->given[i]) {
-            return tool_usage(err, "--%s %s is missing", o->name, o->value ? o->value : "");
-        }
-    }
-    if (call->n_operands < command->min_operands) {
-        return tool_usage(err, "%s is missing: %u given", command->operands, call->n_operands);
-    }
-    if (call->n_operands > command->max_operands) {
-        return tool_usage(err, "'%s' is one argument too many",
-                          call->operands[command->max_operands]);
-    }
+    *value = p->argv[++p->at];
     return WF_OK;
 }
 
-static enum wf_code parse_words(const struct tool_command *command, int argc, char **argv,
-                                void *args, const char **operands, unsigned *n_operands,
-                                struct seen *seen, struct wf_error *err)
+/* The flag at argv[at]; moves `at` to its last word. */
+static enum wf_code parse_flag(struct parser *p, struct wf_error *err)
 {
+    const char *name = p->argv[p->at] + 2;
+    const char *equals = strchr(name, '=');
+    const char *value = NULL;
+    const size_t size = equals ? (size_t)(equals - name) : strlen(name);
+    const struct tool_option *o = find_option(p->command, name, size, err);
+    if (!o) {
+        return WF_INVALID;
+    }
+    enum wf_code code = take_value(p, o, equals, &value, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    if (o == &common[0] || o == &common[1]) {
+        *(o == &common[0] ? &p->call.json : &p->call.help) = true;
+        return WF_OK;
+    }
+    bool *given = &p->given[o - p->command->options];
+    if (*given && o->type != TOOL_LIST) {
+        return tool_usage(err, "--%s given twice", o->name);
+    }
+    *given = true;
+    return store(o, value, p->args, err);
+}
+
+static enum wf_code parse_words(struct parser *p, struct wf_error *err)
+{
+    enum wf_code code = WF_OK;
     bool flags = true;
-    for (int i = 0; i < argc; i++) {
-        if (flags && strcmp(argv[i], "--") == 0) {
+    for (p->at = 0; p->at < p->argc && code == WF_OK; p->at++) {
+        const char *word = p->argv[p->at];
+        if (flags && strcmp(word, "--") == 0) {
             flags = false;
-        } else if (flags && strcmp(argv[i], "-h") == 0) {
-            seen->help = true;
-        } else if (flags && strncmp(argv[i], "--", 2) == 0) {
-            enum wf_code code = parse_flag(command, argc, argv, &i, args, seen, err);
-            if (code != WF_OK) {
-                return code;
-            }
+        } else if (flags && strcmp(word, "-h") == 0) {
+            p->call.help = true;
+        } else if (flags && strncmp(word, "--", 2) == 0) {
+            code = parse_flag(p, err);
         } else {
-            operands[(*n_operands)++] = argv[i];
+            p->call.operands[p->call.n_operands++] = word;
         }
+    }
+    return code;
+}
+
+static enum wf_code check_complete(const struct parser *p, struct wf_error *err)
+{
+    const struct tool_command *command = p->command;
+    for (unsigned i = 0; i < command->n_options; i++) {
+        const struct tool_option *o = &command->options[i];
+        if (o->required && !p->given[i]) {
+            return tool_usage(err, "--%s %s is missing", o->name, o->value ? o->value : "");
+        }
+    }
+    if (p->call.n_operands < command->min_operands) {
+        return tool_usage(err, "%s is missing: %u given", command->operands, p->call.n_operands);
+    }
+    if (p->call.n_operands > command->max_operands) {
+        return tool_usage(err, "'%s' is one argument too many",
+                          p->call.operands[command->max_operands]);
     }
     return WF_OK;
 }
 
 enum wf_code tool_parse(const struct tool_command *command, int argc, char **argv, void *args,
-                        struct tool_call *out, bool *help, struct wf_error *err)
+                        struct tool_call *out, struct wf_error *err)
 {
-    struct seen seen = {.given = wf_xarray(bool, command->n_options + 1)};
-    const char **operands = wf_xarray(const char *, (size_t)argc + 1);
-    struct tool_call call = {.command = command, .args = args, .operands = operands};
+    struct parser p = {.command = command,
+                       .argv = argv,
+                       .argc = argc,
+                       .args = args,
+                       .given = wf_xarray(bool, command->n_options + 1),
+                       .call = {.command = command, .args = args}};
+    p.call.operands = wf_xarray(const char *, (size_t)argc + 1);
     enum wf_code code = set_defaults(command, args, err);
     if (code == WF_OK) {
-        code = parse_words(command, argc, argv, args, operands, &call.n_operands, &seen, err);
+        code = parse_words(&p, err);
     }
-    if (code == WF_OK && !seen.help) {
-        code = check_complete(command, &call, &seen, err);
+    if (code == WF_OK && !p.call.help) {
+        code = check_complete(&p, err);
     }
     if (code == WF_OK) {
-        call.json = seen.json;
-        *out = call;
-        *help = seen.help;
+        *out = p.call;
     } else {
-        wf_xfree(operands);
+        wf_xfree(p.call.operands);
     }
-    wf_xfree(seen.given);
+    wf_xfree(p.given);
     return code;
 }
 
@@ -378,14 +392,13 @@ static enum wf_code run_command(const char *program, const struct tool_command *
 {
     void *args = wf_xcalloc(1, command->size ? command->size : 1);
     struct tool_call call = {0};
-    bool help = false;
-    enum wf_code code = tool_parse(command, argc, argv, args, &call, &help, err);
-    if (code == WF_OK && help) {
+    enum wf_code code = tool_parse(command, argc, argv, args, &call, err);
+    if (code == WF_OK && call.help) {
         tool_help(program, command, stdout);
     } else if (code == WF_OK) {
         code = command->run(&call, err);
     }
-    wf_xfree((void *)(uintptr_t)call.operands);
+    wf_xfree(call.operands);
     wf_xfree(args);
     return code;
 }

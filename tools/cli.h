@@ -76,9 +76,10 @@ struct tool_command {
 struct tool_call {
     const struct tool_command *command;
     const void *args; /* the command's struct, filled */
-    const char *const *operands;
+    const char **operands;
     unsigned n_operands;
     bool json; /* --json */
+    bool help; /* --help: print it instead of running */
 };
 
 /*
@@ -88,12 +89,12 @@ struct tool_call {
 int tool_main(const char *program, const char *about, const struct tool_command *const *commands,
               unsigned n, int argc, char **argv);
 /*
- * Parses what follows the command's name. `operands` has room for argc entries. *help is true when
- * --help was given, and nothing else is then checked. Errors are usage errors.
+ * Parses what follows the command's name into the command's struct at `args`. When --help was given
+ * nothing is checked beyond the flags. Errors are usage errors; on success out->operands is owned
+ * by the caller (wf_xfree).
  */
 WF_MUST_CHECK enum wf_code tool_parse(const struct tool_command *command, int argc, char **argv,
-                                      void *args, struct tool_call *out, bool *help,
-                                      struct wf_error *err);
+                                      void *args, struct tool_call *out, struct wf_error *err);
 /* The help text: examples first. */
 void tool_help(const char *program, const struct tool_command *command, FILE *to);
 

@@ -125,7 +125,7 @@ static char *join_name(struct work *w, const struct tool_csv *csv)
         tool_text_str(&text, csv->fields[i]);
     }
     w->joined += csv->n > N_COLUMNS ? 1 : 0;
-    char *name = field(w, text.data);
+    char *name = text.data ? field(w, text.data) : NULL;
     tool_text_fini(&text);
     return name;
 }
@@ -254,10 +254,13 @@ static enum wf_code place_vectors(struct work *w, struct tool_id_vectors *in, st
 static enum wf_code read_vectors(struct work *w, struct wf_error *err)
 {
     struct wf_space *space = &w->schema.spaces[0];
-    struct tool_id_vectors in;
-    enum wf_code code = tool_id_vectors_open(w->args->vectors, w->args->ids, 0, space->metric,
-                                             &w->rejects, &in, err);
+    struct tool_id_vectors in = {.path = w->args->vectors,
+                                 .ids_path = w->args->ids,
+                                 .metric = space->metric,
+                                 .rejects = &w->rejects};
+    enum wf_code code = tool_id_vectors_open(&in, 0, err);
     if (code != WF_OK) {
+        tool_id_vectors_close(&in);
         return code;
     }
     w->schema.n_spaces = 1;

@@ -221,9 +221,13 @@ static enum wf_code run(const struct tool_call *call, struct wf_error *err)
     if (code != WF_OK) {
         return code;
     }
-    code = tool_id_vectors_open(call->operands[0], a->ids, (uint32_t)a->dim, w.space.metric,
-                                &w.rejects, &w.in, err);
+    w.in = (struct tool_id_vectors){.path = call->operands[0],
+                                    .ids_path = a->ids,
+                                    .metric = w.space.metric,
+                                    .rejects = &w.rejects};
+    code = tool_id_vectors_open(&w.in, (uint32_t)a->dim, err);
     if (code != WF_OK) {
+        tool_id_vectors_close(&w.in);
         return code;
     }
     w.space.dim = w.in.file.dim;

@@ -14,6 +14,7 @@
 #include "tools/synth.h"
 
 enum { CHUNK = 512, CHUNKS = 32 };
+static const size_t block_size = (size_t)CHUNK * CHUNKS;
 
 struct args {
     uint64_t items, dim, users, events, seed, threads;
@@ -110,7 +111,7 @@ struct block {
     const struct tool_shop *shop;
     uint32_t dim;
     uint64_t first;
-    float *vectors; /* CHUNK * CHUNKS rows */
+    float *vectors; /* block_size rows */
     struct tool_text lines[CHUNKS];
 };
 
@@ -132,11 +133,11 @@ static void write_items(const struct args *a, const struct tool_shop *shop,
     struct tool_progress progress;
     b->shop = shop;
     b->dim = (uint32_t)a->dim;
-    b->vectors = wf_xmalloc64(sizeof(float) * CHUNK * CHUNKS * a->dim);
+    b->vectors = wf_xmalloc64(sizeof(float) * block_size * a->dim);
     tool_progress_init(&progress, "making items", "items", a->items);
-    for (b->first = 0; b->first < a->items; b->first += CHUNK * CHUNKS) {
+    for (b->first = 0; b->first < a->items; b->first += block_size) {
         const uint64_t rest = a->items - b->first;
-        const size_t n = rest < CHUNK * CHUNKS ? (size_t)rest : CHUNK * CHUNKS;
+        const size_t n = rest < block_size ? (size_t)rest : block_size;
         wf_parallel((unsigned)a->threads, n, CHUNK, make_chunk, b);
         for (size_t c = 0; c * CHUNK < n; c++) {
             const size_t in_chunk = n - c * CHUNK < CHUNK ? n - c * CHUNK : CHUNK;

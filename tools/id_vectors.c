@@ -23,22 +23,13 @@ enum wf_code tool_check_sku(const char *sku, size_t size, struct wf_error *err)
     return WF_OK;
 }
 
-enum wf_code tool_id_vectors_open(const char *path, const char *ids_path, uint32_t dim,
-                                  enum wf_metric_space metric, struct tool_rejects *rejects,
-                                  struct tool_id_vectors *out, struct wf_error *err)
+enum wf_code tool_id_vectors_open(struct tool_id_vectors *v, uint32_t dim, struct wf_error *err)
 {
-    struct tool_id_vectors v = {
-        .path = path, .ids_path = ids_path, .metric = metric, .rejects = rejects};
-    enum wf_code code = tool_vector_file_open(path, dim, &v.file, err);
-    if (code == WF_OK && ids_path) {
-        code = wf_reader_open(ids_path, &v.ids, err);
+    enum wf_code code = tool_vector_file_open(v->path, dim, &v->file, err);
+    if (code == WF_OK && v->ids_path) {
+        code = wf_reader_open(v->ids_path, &v->ids, err);
     }
-    if (code != WF_OK) {
-        tool_id_vectors_close(&v);
-        return code;
-    }
-    *out = v;
-    return WF_OK;
+    return code;
 }
 
 void tool_id_vectors_close(struct tool_id_vectors *v)

@@ -20,11 +20,12 @@ struct tool_id_vectors {
     uint64_t rows; /* read so far, good or bad */
     char number[24];
 };
-/* Paths and rejects are borrowed until close. `dim` as tool_vector_file_open. */
-WF_MUST_CHECK enum wf_code tool_id_vectors_open(const char *path, const char *ids_path,
-                                                uint32_t dim, enum wf_metric_space metric,
-                                                struct tool_rejects *rejects,
-                                                struct tool_id_vectors *out, struct wf_error *err);
+/*
+ * The caller has set path, ids_path, metric and rejects, all else is zero. `dim` as
+ * tool_vector_file_open. Close is due after a failure too.
+ */
+WF_MUST_CHECK enum wf_code tool_id_vectors_open(struct tool_id_vectors *v, uint32_t dim,
+                                                struct wf_error *err);
 void tool_id_vectors_close(struct tool_id_vectors *v);
 /*
  * The next good row: its id (borrowed until the next call) and vector; *id = NULL at the end, which

@@ -259,7 +259,7 @@ enum wf_code tool_npy_view(const void *bytes, size_t size, struct tool_npy *out,
     }
     struct tool_npy npy = {.rows = (size_t)h.rows, .dim = (uint32_t)h.dim};
     if (element_size(&h) == 4 && (uintptr_t)data % sizeof(float) == 0) {
-        npy.data = (const float *)(uintptr_t)data;
+        npy.data = (const float *)(const void *)data;
     } else {
         float *owned = wf_xmalloc64(n ? n * sizeof(float) : 1);
         convert(data, &h, n, owned);

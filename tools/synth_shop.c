@@ -133,6 +133,18 @@ static float *make_centres(const struct tool_shop *shop, uint64_t n, unsigned ki
     return rows;
 }
 
+/* row -= its projections on the n orthonormal rows. */
+static void take_away(float *row, const float *rows, uint32_t n, uint32_t size)
+{
+    for (uint32_t k = 0; k < n; k++) {
+        const float *other = rows + (size_t)k * size;
+        const float along = wf_dot(row, other, size);
+        for (uint32_t j = 0; j < size; j++) {
+            row[j] -= along * other[j];
+        }
+    }
+}
+
 /* One block: Gram-Schmidt over normal rows; rows that are nearly dependent are drawn again. */
 static void make_block(float *rows, uint32_t size, struct wf_random *r)
 {
@@ -141,15 +153,8 @@ static void make_block(float *rows, uint32_t size, struct wf_random *r)
         for (uint32_t j = 0; j < size; j++) {
             row[j] = (float)wf_random_normal(r);
         }
-        for (int pass = 0; pass < 2; pass++) {
-            for (uint32_t k = 0; k < i; k++) {
-                const float *other = rows + (size_t)k * size;
-                const float along = wf_dot(row, other, size);
-                for (uint32_t j = 0; j < size; j++) {
-                    row[j] -= along * other[j];
-                }
-            }
-        }
+        take_away(row, rows, i, size); /* twice: once leaves rounding errors behind */
+        take_away(row, rows, i, size);
         i += wf_normalise(row, size) ? 1 : 0;
     }
 }
@@ -345,7 +350,8 @@ static void make_item(const struct tool_shop *shop, uint64_t i, struct wf_random
     const double price = (double)c->price * (double)shop->brand_price[out->brand] * factor;
     out->price = (float)(floor(fmin(fmax(price, 1), 5000)) + 0.99);
     const double age = OLDEST * pow(wf_random_unit(r), 1.6);
-    out->launch_day = (float)(7 * ((LAST_DAY - (int64_t)age) / 7)); /* weekly drops */
+    const int64_t week = (LAST_DAY - (int64_t)age) / 7; /* weekly drops */
+    out->launch_day = (float)(7 * week);
     out->season = season_of(out->launch_day, r);
     out->in_stock = wf_random_unit(r) < 0.93;
 }

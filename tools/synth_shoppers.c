@@ -18,6 +18,7 @@
 
 enum { FAVOURITES = 4, LOOKS = 24, RECENT = 32, TRIES = 6 };
 enum { CHUNK = 64, CHUNKS = 64, SECONDS_PER_DAY = 86400 };
+static const size_t block_size = (size_t)CHUNK * CHUNKS; /* shoppers between two writes */
 enum { FOR_ACTIVITY = 200, FOR_SHOPPERS = 201 };
 
 /* Weights of what moves a shopper, in units of the logit. */
@@ -269,9 +270,9 @@ enum wf_code tool_shoppers_write(const struct tool_market *market, const struct 
     w->bounds = bounds;
     struct tool_progress progress;
     tool_progress_init(&progress, "simulating", "events", who->events);
-    for (w->first = 0; w->first < who->users; w->first += CHUNK * CHUNKS) {
+    for (w->first = 0; w->first < who->users; w->first += block_size) {
         const uint64_t rest = who->users - w->first;
-        const size_t n = rest < CHUNK * CHUNKS ? (size_t)rest : CHUNK * CHUNKS;
+        const size_t n = rest < block_size ? (size_t)rest : block_size;
         wf_parallel(who->threads, n, CHUNK, shop_chunk, w);
         for (size_t c = 0; c * CHUNK < n; c++) {
             wf_writer_put(to, w->texts[c].data, w->texts[c].size);

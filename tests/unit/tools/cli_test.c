@@ -61,7 +61,6 @@ static enum wf_code parse(const char *line, struct args *args, struct tool_call 
     static char words[512];
     char *argv[16];
     int argc = 0;
-    bool help = false;
     snprintf(words, sizeof words, "%s", line);
     for (char *at = words; *at; argc++) {
         argv[argc] = at;
@@ -70,9 +69,9 @@ static enum wf_code parse(const char *line, struct args *args, struct tool_call 
             *at++ = '\0';
         }
     }
-    enum wf_code code = tool_parse(&command, argc, argv, args, call, &help, err);
+    enum wf_code code = tool_parse(&command, argc, argv, args, call, err);
     if (code == WF_OK) {
-        wf_xfree((void *)(uintptr_t)call->operands);
+        wf_xfree(call->operands);
     }
     return code;
 }
@@ -137,9 +136,10 @@ static void what_is_wrong_is_named(void **state)
 
 static int run_main(int argc, const char *const *words)
 {
-    char *argv[8];
+    char copies[8][32], *argv[8];
     for (int i = 0; i < argc; i++) {
-        argv[i] = (char *)(uintptr_t)words[i];
+        snprintf(copies[i], sizeof copies[i], "%s", words[i]);
+        argv[i] = copies[i];
     }
     return tool_main("prog", "prog do it\n", commands, 1, argc, argv);
 }
