@@ -242,7 +242,7 @@ void rpc_call_release(struct rpc_call *call)
 const ProtobufCMessage *rpc_error_detail(const struct wf_error *err,
                                          const ProtobufCMessageDescriptor *want)
 {
-    struct rpc_call *c = RPC_OWNER((uintptr_t)err, struct rpc_call, err);
+    struct rpc_call *c = RPC_OWNER(err, struct rpc_call, err);
     return rpc_status_find(c->details.data, c->details.size, want, &c->own);
 }
 

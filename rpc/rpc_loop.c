@@ -29,7 +29,7 @@ grpc_arg rpc_arg(const char *key, size_t value)
 {
     /* gRPC copies the key and never writes to it. */
     return (grpc_arg){.type = GRPC_ARG_INTEGER,
-                      .key = (char *)(uintptr_t)key,
+                      .key = (char *)key,
                       .value.integer = value < INT32_MAX ? (int)value : INT32_MAX};
 }
 

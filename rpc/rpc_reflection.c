@@ -154,7 +154,7 @@ static bool answer_file(const struct rpc_reflection *r, reply_msg *reply, struct
     f->file_descriptor_proto = list;
     for (size_t i = 0; i < f->n_file_descriptor_proto; i++) {
         list[i].len = closure[i].size;
-        list[i].data = (uint8_t *)(uintptr_t)closure[i].data; /* packing only reads it */
+        list[i].data = (uint8_t *)closure[i].data; /* packing only reads it */
     }
     reply->message_response_case = RESPONSE(FILE_DESCRIPTOR_RESPONSE);
     reply->file_descriptor_response = f;
@@ -210,7 +210,7 @@ static bool answer(const struct rpc_reflection *r, const request_msg *request, r
 ProtobufCMessage *rpc_reflection_answer(const struct rpc_reflection *r, const ProtobufCMessage *msg,
                                         struct wf_arena *arena)
 {
-    request_msg *request = (request_msg *)(uintptr_t)msg;
+    request_msg *request = (request_msg *)msg;
     reply_msg *reply = wf_arena_alloc(arena, sizeof *reply);
     if (!reply) {
         return NULL;

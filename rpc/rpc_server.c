@@ -144,7 +144,7 @@ static grpc_server *create_core(const struct rpc_server_config *config)
     grpc_resource_quota *quota = grpc_resource_quota_create("rpc_server");
     const size_t most = config->max_message > SIZE_MAX / 8 ? SIZE_MAX : config->max_message * 8;
     grpc_resource_quota_resize(quota, most > QUOTA ? most : QUOTA);
-    const size_t streams = (size_t)config->max_requests * 2 + 2 * RPC_MAX_STREAMS;
+    const size_t streams = (size_t)config->max_requests * 2 + (size_t)2 * RPC_MAX_STREAMS;
     grpc_arg args[] = {
         rpc_arg(GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, config->max_message),
         rpc_arg(GRPC_ARG_MAX_SEND_MESSAGE_LENGTH, config->max_message),
@@ -155,7 +155,7 @@ static grpc_server *create_core(const struct rpc_server_config *config)
         rpc_arg(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1),
         rpc_arg(GRPC_ARG_MAX_CONCURRENT_STREAMS, streams),
         {.type = GRPC_ARG_POINTER,
-         .key = (char *)(uintptr_t)GRPC_ARG_RESOURCE_QUOTA,
+         .key = (char *)GRPC_ARG_RESOURCE_QUOTA,
          .value.pointer = {.p = quota, .vtable = grpc_resource_quota_arg_vtable()}},
     };
     const grpc_channel_args all = {.num_args = sizeof args / sizeof args[0], .args = args};
@@ -309,6 +309,8 @@ static struct rpc_server *create(struct rpc_loop *loop, const struct rpc_server_
     return s;
 }
 
+/* Seven parameters: what is served, how, and by whom; each is of another kind and owner. */
+/* NOLINTNEXTLINE(readability-function-size) */
 enum wf_code rpc_server_open(struct rpc_loop *loop, const struct rpc_server_config *config,
                              const struct rpc_method *methods, size_t n_methods, void *ctx,
                              struct rpc_server **out, struct wf_error *err)

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "google/rpc/error_details.pb-c.h"
@@ -54,7 +55,7 @@ struct fixture {
 static void text_reply(struct rpc_request *rq, const char *text)
 {
     text_msg reply = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    reply.service = (char *)(uintptr_t)text;
+    reply.service = (char *)text;
     rpc_reply(rq, &reply.base);
 }
 
@@ -200,7 +201,7 @@ static enum wf_code call_with(struct rpc_peer *peer, const struct rpc_call_confi
     c.arena = &arena;
     c.reply = TEXT_TYPE;
     text_msg msg = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    msg.service = (char *)(uintptr_t)text;
+    msg.service = (char *)text;
     const ProtobufCMessage *reply = NULL;
     const enum wf_code code = rpc_call_wait(peer, &c, &msg.base, &reply, err);
     if (code == WF_OK) {
@@ -273,7 +274,7 @@ static struct rpc_call *start(struct rpc_peer *peer, const char *path, int64_t m
                               struct outcome *o)
 {
     text_msg msg = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    msg.service = (char *)(uintptr_t) "hello";
+    msg.service = (char *)"hello";
     const struct rpc_call_config config = {
         .path = path, .reply = TEXT_TYPE, .deadline = wf_deadline_ms(wf_now(), ms)};
     return rpc_peer_call(peer, &config, &msg.base, on_outcome, o);
@@ -532,7 +533,7 @@ static void malformed_requests_and_replies_are_told_apart(void **state)
     assert_int_equal(rpc_call_wait(f->peer, &config, &worse.base, &reply, &err), WF_INVALID);
     assert_string_equal(err.reason, "MALFORMED");
     text_msg text = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    text.service = (char *)(uintptr_t) "abc";
+    text.service = (char *)"abc";
     config.reply = &google__protobuf__duration__descriptor;
     assert_int_equal(rpc_call_wait(f->peer, &config, &text.base, &reply, &err), WF_INTERNAL);
     assert_string_equal(err.reason, "MALFORMED");
@@ -683,6 +684,31 @@ static void nobody_listening_fails_at_once(void **state)
     rpc_peer_close(nobody);
 }
 
+static void a_unix_socket_serves_too(void **state)
+{
+    struct fixture *f = *state;
+    struct wf_error err;
+    struct rpc_server *server = NULL;
+    struct rpc_peer *peer = NULL;
+    const char *tmp = getenv("TMPDIR");
+    char dir[128], address[160], out[256] = "";
+    snprintf(dir, sizeof dir, "%s/weft-rpc-XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    snprintf(address, sizeof address, "unix:%s/s", dir);
+    struct rpc_server_config config = server_config;
+    config.listen = address;
+    assert_int_equal(rpc_server_open(f->loop, &config, methods, N_METHODS, f, &server, &err),
+                     WF_OK);
+    assert_int_equal(rpc_server_port(server), 0);
+    open_peer(f, address, &peer);
+    assert_int_equal(call(peer, "/test.Echo/Who", "", out, &err), WF_OK);
+    assert_non_null(strstr(out, "|plaintext:unix:"));
+    rpc_peer_close(peer);
+    rpc_server_close(server, wf_deadline_ms(wf_now(), PATIENCE_MS));
+    remove(address + strlen("unix:"));
+    assert_int_equal(rmdir(dir), 0);
+}
+
 struct tick {
     struct outcome o;
     unsigned order[3], n;
@@ -778,6 +804,7 @@ int main(void)
         CLAIM(closing_a_peer_cancels_its_calls),
         CLAIM(a_port_in_use_is_reported),
         CLAIM(nobody_listening_fails_at_once),
+        CLAIM(a_unix_socket_serves_too),
         CLAIM(timers_run_in_order_and_not_early),
         cmocka_unit_test(timers_left_over_run_at_stop),
         cmocka_unit_test(every_loop_thread_runs_its_hooks),

@@ -128,7 +128,7 @@ static enum wf_code check(struct fixture *f, const char *service, int *state, st
                                            .deadline = wf_deadline_ms(wf_now(), PATIENCE_MS),
                                            .arena = &arena};
     Grpc__Health__V1__HealthCheckRequest msg = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    msg.service = (char *)(uintptr_t)service;
+    msg.service = (char *)service;
     const ProtobufCMessage *reply = NULL;
     const enum wf_code code = rpc_call_wait(f->peer, &config, &msg.base, &reply, err);
     if (code == WF_OK) {

@@ -275,7 +275,7 @@ static ask_msg question(int kind, const char *text)
     ask_msg msg = GRPC__REFLECTION__V1__SERVER_REFLECTION_REQUEST__INIT;
     msg.message_request_case =
         (Grpc__Reflection__V1__ServerReflectionRequest__MessageRequestCase)kind;
-    msg.list_services = (char *)(uintptr_t)text;
+    msg.list_services = (char *)text;
     return msg;
 }
 

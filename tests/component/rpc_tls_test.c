@@ -127,7 +127,7 @@ static void on_who(struct rpc_request *rq, const ProtobufCMessage *msg, void *ct
     (void)msg;
     (void)ctx;
     text_msg reply = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    reply.service = (char *)(uintptr_t)rpc_identity(rq);
+    reply.service = (char *)rpc_identity(rq);
     rpc_reply(rq, &reply.base);
 }
 
