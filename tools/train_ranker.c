@@ -174,12 +174,19 @@ static void choose_golden(struct ranker *r)
     }
 }
 
+static uint32_t bits_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
 static enum wf_code check_golden(const struct ranker *r, struct wf_error *err)
 {
     float margins[GOLDEN_ROWS];
     rank_forest_score(r->forest, r->golden.rows, GOLDEN_ROWS, margins);
     for (size_t i = 0; i < GOLDEN_ROWS; i++) {
-        if (memcmp(&margins[i], &r->golden.margins[i], sizeof margins[i]) != 0) {
+        if (bits_of(margins[i]) != bits_of(r->golden.margins[i])) {
             return wf_fail(err, WF_INTERNAL,
                            "golden row %zu: the evaluator gives %.9g, xgboost gives %.9g", i,
                            (double)margins[i], (double)r->golden.margins[i]);
