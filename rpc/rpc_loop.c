@@ -9,7 +9,9 @@
  */
 #include "rpc/rpc_internal.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <grpc/support/log.h>
 #include <grpc/support/time.h>
@@ -62,6 +64,23 @@ static void on_log(gpr_log_func_args *args)
            WF_S("message", args->message), WF_S("file", args->file), WF_I("line", args->line));
 }
 
+/*
+ * gRPC's locks are those of Abseil, which Debian builds with its deadlock detector: every lock and
+ * unlock walks a graph, a tenth of the CPU of a call. There is a switch, but it is C++ and has no
+ * name in C; where this build of it is not loaded nothing happens.
+ */
+static void stop_deadlock_detector(void)
+{
+    static const char name[] =
+        "_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE";
+    void *symbol = dlsym(RTLD_DEFAULT, name);
+    if (symbol) {
+        void (*set_mode)(int); /* ISO C has no cast from an object to a function */
+        memcpy(&set_mode, &symbol, sizeof set_mode);
+        set_mode(0); /* OnDeadlockCycle::kIgnore */
+    }
+}
+
 static void *pump(void *arg)
 {
     struct rpc_loop *loop = arg;
@@ -109,6 +128,7 @@ enum wf_code rpc_loop_start(const struct rpc_loop_config *config, struct rpc_loo
     if (config->threads == 0) {
         return wf_fail(err, WF_INVALID, "loop threads=0, at least 1 is needed");
     }
+    stop_deadlock_detector();
     gpr_set_log_function(on_log);
     grpc_init();
     struct rpc_loop *loop = wf_xcalloc(1, sizeof *loop);
