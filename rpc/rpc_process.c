@@ -6,6 +6,7 @@
  */
 #include "rpc/rpc_process.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@
 #include "base/pool.h"
 #include "base/vector.h"
 
+enum { KEPT_BLOCK = 4 << 20, KEPT_HEAP = 32 << 20 }; /* bytes; the heap's is per thread */
 enum { EXIT_USAGE = 2, EXIT_CONFIG = 4, EXIT_DATA = 5, SETS_MAX = 256 };
 
 struct rpc_process {
@@ -365,8 +367,19 @@ static int exit_code_of(const struct wf_error *err)
     return data ? EXIT_DATA : EXIT_FAILURE;
 }
 
+/*
+ * The arenas of one query are freed together: with its defaults the heap gives their pages back to
+ * the system at the end of every query and takes them again, zeroed, at the start of the next.
+ */
+static void keep_pages(void)
+{
+    mallopt(M_MMAP_THRESHOLD, KEPT_BLOCK);
+    mallopt(M_TRIM_THRESHOLD, KEPT_HEAP);
+}
+
 static int serve(struct rpc_process *p, const struct flags *f)
 {
+    keep_pages();
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
