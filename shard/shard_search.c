@@ -39,56 +39,51 @@ static enum wf_code find_space(const struct shard *s, const char *name, const ch
 
 /* ---- probes ---- */
 
-static void probe_field(char out[48], uint32_t i, const char *what)
+/* Says whose field it is; built for failures only, because every probe of every query is checked.
+ */
+static enum wf_code of_probe(uint32_t i, struct wf_error *err)
 {
-    snprintf(out, 48, "probes[%u].%s", i, what);
+    if (err->field[0] != '\0') {
+        char field[sizeof err->field];
+        snprintf(field, sizeof field, "probes[%u].%.32s", i, err->field);
+        memcpy(err->field, field, sizeof field);
+    }
+    return err->code;
 }
 
 static enum wf_code check_vector(const struct shard_space *sp, const struct wire_probe *p,
-                                 uint32_t i, struct wf_error *err)
+                                 struct wf_error *err)
 {
-    char field[48];
-    probe_field(field, i, "vector");
     if (p->dim != sp->schema->dim) {
-        return wf_invalid(err, "DIMENSION", field, "%u values, space \"%s\" has %u", p->dim,
+        return wf_invalid(err, "DIMENSION", "vector", "%u values, space \"%s\" has %u", p->dim,
                           sp->schema->name, sp->schema->dim);
     }
     if (!(wf_dot(p->vector, p->vector, p->dim) <= norm_limit)) {
-        return wf_invalid(err, "OUT_OF_RANGE", field, "squared length is not at most %g",
+        return wf_invalid(err, "OUT_OF_RANGE", "vector", "squared length is not at most %g",
                           (double)norm_limit);
     }
     return WF_OK;
 }
 
-static enum wf_code check_probe(const struct shard *s, const struct wire_probe *p, uint32_t i,
+static enum wf_code check_probe(const struct shard *s, const struct wire_probe *p,
                                 const struct shard_space **out, struct wf_error *err)
 {
-    char field[48];
-    probe_field(field, i, "space");
-    const struct shard_space *sp = NULL;
-    enum wf_code code = find_space(s, p->space, field, &sp, err);
+    enum wf_code code = find_space(s, p->space, "space", out, err);
     if (code != WF_OK) {
         return code;
     }
+    const struct shard_space *sp = *out;
     if (p->content_id[0] != '\0' && strcmp(p->content_id, sp->schema->content_id) != 0) {
-        struct wf_error local;
-        err = err == NULL ? &local : err;
-        wf_fail(err, WF_PRECONDITION, "probes[%u]: content id \"%.48s\", space \"%s\" has \"%s\"",
-                i, p->content_id, sp->schema->name, sp->schema->content_id);
+        wf_fail(err, WF_PRECONDITION, "probe of content id \"%.48s\", space \"%s\" has \"%s\"",
+                p->content_id, sp->schema->name, sp->schema->content_id);
         return wf_reason(err, "WRONG_SPACE");
     }
-    code = check_vector(sp, p, i, err);
+    code = check_vector(sp, p, err);
     if (code == WF_OK && (p->k == 0 || p->k > WIRE_SHARD_K_MAX)) {
-        probe_field(field, i, "k");
-        code = wf_invalid(err, "OUT_OF_RANGE", field, "%u, 1 to %d is allowed", p->k,
-                          WIRE_SHARD_K_MAX);
+        code =
+            wf_invalid(err, "OUT_OF_RANGE", "k", "%u, 1 to %d is allowed", p->k, WIRE_SHARD_K_MAX);
     }
-    if (code == WF_OK) {
-        probe_field(field, i, "effort");
-        code = shard_space_effort_check(sp, &p->effort, field, err);
-    }
-    *out = sp;
-    return code;
+    return code == WF_OK ? shard_space_effort_check(sp, &p->effort, "effort", err) : code;
 }
 
 static enum wf_code put_hits(const struct shard_want *w, const struct shard_hits *hits,
@@ -176,9 +171,10 @@ static enum wf_code check_probes(const struct shard *s, const struct wire_search
         return shard_no_room(a, err);
     }
     for (uint32_t i = 0; i < rq->n_probes; i++) {
-        enum wf_code code = check_probe(s, &rq->probes[i], i, &spaces[i], err);
-        if (code != WF_OK) {
-            return code;
+        struct wf_error local;
+        struct wf_error *e = err == NULL ? &local : err;
+        if (check_probe(s, &rq->probes[i], &spaces[i], e) != WF_OK) {
+            return of_probe(i, e);
         }
     }
     *out = spaces;
