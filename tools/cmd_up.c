@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/generation.h"
+#include "base/pool.h"
 #include "tools/children.h"
 #include "tools/commands.h"
 #include "tools/text.h"
@@ -71,6 +72,13 @@ static void add_setting(struct command_line *line, const char *setting)
     line->argv[line->n++] = setting;
 }
 
+/* The processes share the cores; a loop thread more than needed costs wakes (decision 0002). */
+static unsigned threads_each(const struct cluster *c)
+{
+    const unsigned cores = wf_cores();
+    return cores > c->n ? cores / c->n : 1;
+}
+
 static void begin_line(struct command_line *line, const struct cluster *c, const char *program,
                        const struct tool_list *more)
 {
@@ -78,6 +86,7 @@ static void begin_line(struct command_line *line, const struct cluster *c, const
     wf_arena_init(&line->arena, 1 << 20);
     line->argv[line->n++] = wf_arena_printf(&line->arena, "%s/%s", c->bin, program);
     add_setting(line, "http.listen=127.0.0.1:0");
+    add_setting(line, wf_arena_printf(&line->arena, "rpc.threads=%u", threads_each(c)));
     for (unsigned i = 0; i < more->n; i++) {
         add_setting(line, more->values[i]);
     }
