@@ -25,7 +25,7 @@ clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 libgrpc-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
 libopenblas-dev libxgboost-dev libconfig-dev libjansson-dev libxxhash-dev libzstd-dev
 zlib1g-dev liburcu-dev libmicrohttpd-dev libcmocka-dev
-python3 python3-grpcio python3-grpc-tools
+python3 python3-grpcio protobuf-compiler-grpc python3-protobuf zstd
 '
 hwcaps=lib/glibc-hwcaps/x86-64-v3
 work=

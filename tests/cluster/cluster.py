@@ -60,9 +60,10 @@ def model():
     return out
 
 
-@functools.lru_cache(maxsize=None)
 def generation(shards=3, index=None, ranker=True, data=None):
     out = scratch() / f"gen-{shards}-{index}-{ranker}-{0 if data is None else data.name}".replace(",", "_")
+    if out.exists():
+        return out
     arguments = ["build", "--input", data or dataset(), "--shards", shards, "--out", out]
     if index:
         arguments += ["--index", index]
@@ -72,18 +73,29 @@ def generation(shards=3, index=None, ranker=True, data=None):
     return out
 
 
+def lines(directory, name):
+    """Lines of a dataset's file, which may be compressed."""
+    path = next(pathlib.Path(directory).glob(name + "*"))
+    if path.suffix == ".zst":
+        text = subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True, text=True).stdout
+    else:
+        text = path.read_text(encoding="utf-8")
+    return text.splitlines()
+
+
 class Cluster:
     """`weft up` over a generation, as a context manager."""
 
     def __init__(self, gen, *arguments, env=None):
         self.state = tempfile.mkdtemp(dir=scratch())
-        self.process = subprocess.Popen(
-            [BIN / "weft", "up", gen, "--state", self.state, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=open(os.path.join(self.state, "up.log"), "w", encoding="utf-8"),
-            text=True,
-            env={**os.environ, **(env or {})},
-        )
+        with open(os.path.join(self.state, "up.log"), "w", encoding="utf-8") as log:
+            self.process = subprocess.Popen(
+                [BIN / "weft", "up", gen, "--state", self.state, *map(str, arguments)],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, **(env or {})},
+            )
         line = self.process.stdout.readline()
         if not line:
             self.process.wait(timeout=30)
@@ -133,13 +145,15 @@ def wait_gone(pid):
 
 @functools.lru_cache(maxsize=None)
 def compiled():
-    """The protos, compiled by grpc_tools into a directory on sys.path."""
+    """The protos, compiled by protoc and gRPC's Python plugin into a directory on sys.path."""
     out = scratch() / "stubs"
     out.mkdir()
     roots = [SOURCE / "proto", SOURCE / "rpc" / "proto"]
     files = [str(path.relative_to(root)) for root in roots for path in root.rglob("*.proto")]
-    command = [sys.executable, "-m", "grpc_tools.protoc", *(f"-I{root}" for root in roots)]
-    subprocess.run([*command, f"--python_out={out}", f"--grpc_python_out={out}", *files], check=True)
+    files = [file for file in files if not file.startswith("google/protobuf/")]  # the library has these
+    plugin = f"--plugin=protoc-gen-grpc_python={shutil.which('grpc_python_plugin')}"
+    command = ["protoc", plugin, f"--python_out={out}", f"--grpc_python_out={out}", *(f"-I{root}" for root in roots)]
+    subprocess.run([*command, *files], check=True)
     sys.path.insert(0, str(out))
     for package in (grpc, google):  # the health, reflection and status protos live below these names
         package.__path__.append(str(out / package.__name__))
