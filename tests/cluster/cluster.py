@@ -21,7 +21,7 @@ import grpc
 
 BIN = pathlib.Path(os.environ["WEFT_BIN"])
 SOURCE = pathlib.Path(os.environ["WEFT_SOURCE"])
-SHARED = SOURCE / ".." / "shared" / "data"
+SHARED = SOURCE.parent / "shared" / "data"
 
 
 @functools.lru_cache(maxsize=None)
