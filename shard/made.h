@@ -11,7 +11,7 @@
 
 /* What the effort was measured to give. */
 struct shard_measure {
-    double recall;  /* recall@10 over the sample */
+    double recall;  /* over the sample, of the hits that a merged top 10 takes from one shard */
     double scanned; /* share of the rows compared, mean */
     bool settled;   /* recall wanted would need too many rows; this is the most within them */
 };
@@ -34,7 +34,7 @@ WF_MUST_CHECK enum wf_code shard_make(const struct shard_build *b, unsigned spac
                                       struct wf_error *err);
 void shard_made_fini(struct shard_made *m);
 /* Measures and sets effort and row_cap. `order` as in struct shard_query. */
-WF_MUST_CHECK enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, uint64_t seed,
-                                      struct wf_error *err);
+WF_MUST_CHECK enum wf_code shard_tune(struct shard_made *m, const uint32_t *order,
+                                      const struct shard_build *b, struct wf_error *err);
 
 #endif

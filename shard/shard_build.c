@@ -118,7 +118,7 @@ static enum wf_code make_spaces(struct work *wk, struct wf_error *err)
             link_space(wk, &wk->made[i]);
         }
         report(wk->b, "tune", (double)i / n);
-        enum wf_code code = shard_tune(&wk->made[i], wk->order, wk->b->seed, err);
+        enum wf_code code = shard_tune(&wk->made[i], wk->order, wk->b, err);
         if (code != WF_OK) {
             return code;
         }

@@ -2,13 +2,14 @@
  *
  * shard_tune.c - how many lists, or how long a candidate list, the default search takes: the least
  * that gives recall@10 of .97 on a sample of queries, measured with the searching code itself
- * against brute force over the stored vectors.
+ * against brute force over the stored vectors. The ten are those of the merged answer, to which a
+ * shard of n gives 10 / n (rounded up) on average: its recall is measured at that depth.
  *
  * Queries: rows of the space, each left out of its own truth; rows moved by noise half as long as
- * themselves; means of three rows. A hit counts when its score is at least the tenth best minus
- * 1e-6, since equal vectors are the rule in real catalogs. Where .97 would compare more than 9.5 %
- * of the rows but .95 does not, the most lists within 9.5 % are taken, and a search is then never
- * allowed more than a tenth of the rows. See made.h.
+ * themselves; means of three rows. A hit counts when its score is at least the last wanted one's
+ * minus 1e-6, since equal vectors are the rule in real catalogs. Where .97 would compare more
+ * than 9.5 % of the rows but .95 does not, the most lists within 9.5 % are taken, and a search is
+ * then never allowed more than a tenth of the rows. See made.h.
  */
 #include <math.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include "base/hash.h"
 #include "shard/made.h"
 
-enum { SAMPLE = 600, DEPTH = 10, MIX = 3 };
+enum { SAMPLE = 600, MERGED_DEPTH = 10, MIX = 3 };
 static const double recall_wanted = 0.97, recall_least = 0.95;
 static const double share_wanted = 0.095, share_most = 0.1;
 enum { EF_LEAST = 16, EF_MOST = 1024 };
@@ -27,8 +28,8 @@ struct sample {
     float *queries;   /* n x dim */
     uint32_t *self;   /* n: shard row to leave out, or WF_NO_ROW */
     float *threshold; /* n: score that a hit must reach */
-    uint32_t *due;    /* n: hits that a perfect answer has, at most DEPTH */
-    uint32_t n;
+    uint32_t *due;    /* n: hits that a perfect answer has, at most depth */
+    uint32_t n, depth;
     struct wf_arena arena;
 };
 
@@ -68,13 +69,13 @@ static void make_query(struct sample *sa, uint32_t i, uint64_t seed)
     wf_xfree(x);
 }
 
-/* One search for DEPTH rows besides the query's own; `hits` without that. */
+/* One search for `depth` rows besides the query's own; `hits` without that. */
 static enum wf_code run(struct sample *sa, uint32_t i, struct wire_effort effort,
                         struct shard_hits *hits, struct wf_error *err)
 {
     const struct shard_space *s = &sa->m->space;
     const struct shard_query q = {.vector = sa->queries + (size_t)i * s->schema->dim,
-                                  .k = DEPTH + 1,
+                                  .k = sa->depth + 1,
                                   .effort = effort,
                                   .deadline = INT64_MAX,
                                   .order = sa->order};
@@ -84,7 +85,7 @@ static enum wf_code run(struct sample *sa, uint32_t i, struct wire_effort effort
         return code;
     }
     uint32_t kept = 0;
-    for (uint32_t j = 0; j < hits->n && kept < DEPTH; j++) {
+    for (uint32_t j = 0; j < hits->n && kept < sa->depth; j++) {
         if (hits->hits[j].row != sa->self[i]) {
             hits->hits[kept++] = hits->hits[j];
         }
@@ -210,7 +211,7 @@ static enum wf_code tune_graph(struct sample *sa, struct wf_error *err)
     return WF_OK;
 }
 
-enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, uint64_t seed,
+enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, const struct shard_build *b,
                         struct wf_error *err)
 {
     const struct shard_space *s = &m->space;
@@ -219,14 +220,17 @@ enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, uint64_t se
         m->space.effort = s->spec.kind == SHARD_FLAT ? 0 : 1;
         return WF_OK;
     }
-    struct sample sa = {.m = m, .order = order, .n = s->n < SAMPLE ? s->n : SAMPLE};
+    struct sample sa = {.m = m,
+                        .order = order,
+                        .n = s->n < SAMPLE ? s->n : SAMPLE,
+                        .depth = (MERGED_DEPTH + b->n_shards - 1) / b->n_shards};
     sa.queries = wf_xarray(float, (size_t)sa.n * s->schema->dim);
     sa.self = wf_xarray(uint32_t, sa.n);
     sa.threshold = wf_xarray(float, sa.n);
     sa.due = wf_xarray(uint32_t, sa.n);
     wf_arena_init(&sa.arena, (size_t)1 << 30);
     for (uint32_t i = 0; i < sa.n; i++) {
-        make_query(&sa, i, seed);
+        make_query(&sa, i, b->seed);
     }
     enum wf_code code = make_truth(&sa, err);
     if (code == WF_OK) {
