@@ -20,7 +20,10 @@
 #include <faiss/impl/AuxIndexStructures.h>
 #include <faiss/impl/DistanceComputer.h>
 #include <faiss/utils/Heap.h>
-#include <omp.h>
+
+// From GCC's runtime (omp.h is the compiler's own, and clang brings another runtime's).
+extern "C" int omp_get_max_threads(void);
+extern "C" void omp_set_num_threads(int);
 
 extern "C" {
 #include "shard/faiss_params.h"

@@ -143,39 +143,41 @@ static enum wf_code read_purchases(struct tool_catalog *c, struct tool_events *e
             continue;
         }
         wf_xgrow(&c->purchases, &cap, c->n_purchases + 1, sizeof c->purchases[0]);
-        c->purchases[c->n_purchases++] = (struct tool_purchase){
+        c->purchases[c->n_purchases] = (struct tool_purchase){
             .user = tool_intern_add(&c->users, e.user, strlen(e.user), &added),
             .item = item,
+            .place = c->n_purchases,
             .unix_time = e.unix_time};
+        c->n_purchases++;
     }
 }
 
-/* Counting sort by user, which keeps the file's order, then each user's run by time (stable
- * insertion). */
+/* By user, then time, then place in the file (which `place` keeps until the sort is done). */
+static int by_user_and_time(const void *a, const void *b)
+{
+    const struct tool_purchase *x = a, *y = b;
+    if (x->user != y->user) {
+        return x->user < y->user ? -1 : 1;
+    }
+    if (x->unix_time != y->unix_time) {
+        return x->unix_time < y->unix_time ? -1 : 1;
+    }
+    return (x->place > y->place) - (x->place < y->place);
+}
+
 static void sort_purchases(struct tool_catalog *c)
 {
     c->n_users = c->users.n;
     c->user_start = wf_xarray(size_t, (size_t)c->n_users + 1);
-    size_t *end = wf_xarray(size_t, (size_t)c->n_users + 1);
-    struct tool_purchase *sorted = wf_xcalloc(c->n_purchases + 1, sizeof sorted[0]);
+    if (c->n_purchases > 0) {
+        qsort(c->purchases, c->n_purchases, sizeof c->purchases[0], by_user_and_time);
+    }
     for (size_t i = 0; i < c->n_purchases; i++) {
         c->user_start[c->purchases[i].user + 1]++;
     }
     for (uint32_t u = 0; u < c->n_users; u++) {
         c->user_start[u + 1] += c->user_start[u];
-        end[u] = c->user_start[u];
     }
-    for (size_t i = 0; i < c->n_purchases; i++) {
-        const struct tool_purchase p = c->purchases[i];
-        size_t at = end[p.user]++;
-        for (; at > c->user_start[p.user] && sorted[at - 1].unix_time > p.unix_time; at--) {
-            sorted[at] = sorted[at - 1];
-        }
-        sorted[at] = p;
-    }
-    wf_xfree(end);
-    wf_xfree(c->purchases);
-    c->purchases = sorted;
 }
 
 static void count_purchases(struct tool_catalog *c)

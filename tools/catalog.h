@@ -20,6 +20,7 @@
 struct tool_purchase {
     uint32_t user, item;
     int64_t unix_time;
+    uint64_t place; /* in the file, from 0 */
 };
 /* The distinct values of a role's attribute over the catalog; code = index, sorted by bytes. */
 struct tool_codes {
