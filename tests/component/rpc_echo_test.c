@@ -409,7 +409,7 @@ static void deadline_is_kept(void **state)
     struct outcome *o = &f->outcome;
     outcome_init(o);
     const int64_t begin = wf_now();
-    rpc_call_release(start(f->peer, "/test.Echo/Park", 50, o));
+    rpc_call_release(start(f->peer, "/test.Echo/Park", 500, o));
     outcome_wait(o, 1);
     assert_int_equal(o->by_code[WF_TIMEOUT], 1);
     assert_true(wf_now() - begin < 5 * WF_SECOND);
