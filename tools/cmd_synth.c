@@ -175,19 +175,19 @@ static enum wf_code write_events(const struct args *a, const struct tool_market 
     return wf_writer_commit(to, err);
 }
 
-/* Shoppers look at the vectors that were just written, mapped. */
-static enum wf_code shop_events(const struct args *a, const struct tool_shop *shop, const char *dir,
+/* Shoppers look at the vectors that were just written. */
+static enum wf_code shop_events(const struct args *a, struct tool_shop *shop, const char *dir,
                                 struct wf_error *err)
 {
-    struct tool_npy npy = {0};
     struct tool_market market;
     char *path = wf_xprintf("%s/spaces/style.npy", dir);
-    enum wf_code code = tool_npy_open(path, &npy, err);
+    enum wf_code code = tool_shop_market(shop, path, &market, err);
     if (code == WF_OK) {
-        tool_shop_market(shop, npy.data, &market);
         code = write_events(a, &market, dir, err);
     }
-    tool_npy_close(&npy);
+    if (code == WF_OK) {
+        code = tool_shop_check(shop, err);
+    }
     wf_xfree(path);
     return code;
 }

@@ -20,7 +20,7 @@
 #include "base/vector.h"
 
 static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
-enum { HEADER_MAX = 65536, HEADER_WRITTEN = 128, PREFIX = 10, READ_STEP = 1 << 20 };
+enum { HEADER_MAX = 65536, PREFIX = 10, READ_STEP = 1 << 20 };
 
 struct header {
     char type[4]; /* "f4" */
@@ -343,23 +343,23 @@ struct tool_npy_writer {
     int failed; /* errno of the first failure */
 };
 
-/* Version 1, padded with spaces to HEADER_WRITTEN bytes, so data are 64-byte aligned. */
+/* Version 1, padded with spaces to TOOL_NPY_HEADER bytes, so data are 64-byte aligned. */
 static void write_header(struct tool_npy_writer *w)
 {
-    char text[HEADER_WRITTEN + 1];
+    char text[TOOL_NPY_HEADER + 1];
     memset(text, ' ', sizeof text);
     memcpy(text, magic, sizeof magic);
     text[6] = 1;
     text[7] = 0;
-    text[8] = (char)(HEADER_WRITTEN - PREFIX);
+    text[8] = (char)(TOOL_NPY_HEADER - PREFIX);
     text[9] = 0;
     int size = snprintf(text + PREFIX, sizeof text - PREFIX,
                         "{'descr': '<f4', 'fortran_order': False, 'shape': (%llu, %u), }",
                         (unsigned long long)w->rows, w->dim);
-    wf_assert(size > 0 && size < HEADER_WRITTEN - PREFIX - 1);
+    wf_assert(size > 0 && size < TOOL_NPY_HEADER - PREFIX - 1);
     text[PREFIX + size] = ' ';
-    text[HEADER_WRITTEN - 1] = '\n';
-    if (fwrite(text, 1, HEADER_WRITTEN, w->file) != HEADER_WRITTEN && !w->failed) {
+    text[TOOL_NPY_HEADER - 1] = '\n';
+    if (fwrite(text, 1, TOOL_NPY_HEADER, w->file) != TOOL_NPY_HEADER && !w->failed) {
         w->failed = errno;
     }
 }

@@ -31,6 +31,8 @@ WF_MUST_CHECK enum wf_code tool_npy_view(const void *bytes, size_t size, struct 
                                          struct wf_error *err);
 void tool_npy_close(struct tool_npy *npy);
 
+enum { TOOL_NPY_HEADER = 128 }; /* bytes before the first row of what is written */
+
 /*
  * Writing, row after row without knowing their number: the file appears under `path` with commit,
  * whole and synced; before, and after abort, what was there stays.

@@ -52,12 +52,20 @@ struct tool_market {
     uint64_t (*draw)(const void *ctx, uint32_t group, double u);
     void (*look)(const void *ctx, uint64_t item, struct tool_good *out); /* pure */
     void (*name)(const void *ctx, uint64_t item, char sku[WF_SKU_MAX + 1]);
-    const float *vectors; /* NULL = none; else row i = item i; NaN first: no vector */
+    /* Fills dim floats; false: this item has no vector. NULL: none has one. */
+    bool (*vector)(const void *ctx, uint64_t item, float *out);
     uint32_t dim;
     int64_t first_day, last_day; /* of the simulated time, days since 1970 */
 };
-/* The market of a shop whose vectors are at `vectors`. Borrows the shop. */
-void tool_shop_market(const struct tool_shop *shop, const float *vectors, struct tool_market *out);
+/*
+ * The market of a shop whose vectors were written to `npy` (NULL: shop without looking). They are
+ * read row by row and not mapped, so that memory stays small whatever their number; the file is
+ * closed with the shop.
+ */
+WF_MUST_CHECK enum wf_code tool_shop_market(struct tool_shop *shop, const char *npy,
+                                            struct tool_market *out, struct wf_error *err);
+/* Whether every vector could be read since then. */
+WF_MUST_CHECK enum wf_code tool_shop_check(const struct tool_shop *shop, struct wf_error *err);
 
 /* The market of any dataset that is open with its items and spaces. */
 struct tool_catalog_market;

@@ -103,6 +103,14 @@ static void name(const void *ctx, uint64_t i, char sku[WF_SKU_MAX + 1])
     memcpy(sku, from, strlen(from) + 1);
 }
 
+static bool read_vector(const void *ctx, uint64_t i, float *out)
+{
+    const struct tool_catalog_market *m = ctx;
+    const struct tool_npy *npy = &m->ds->spaces[0];
+    memcpy(out, npy->data + i * npy->dim, npy->dim * sizeof(float));
+    return !isnan(out[0]);
+}
+
 static const struct wf_column *role_column(const struct tool_dataset *ds, enum wf_role role)
 {
     const int attr = wf_schema_role(&ds->schema, role);
@@ -147,7 +155,7 @@ struct tool_catalog_market *tool_catalog_market_create(const struct tool_dataset
                              .last_day = last_day,
                              .first_day = last_day > SHOPPING_DAYS ? last_day - SHOPPING_DAYS : 0};
     if (ds->schema.n_spaces) {
-        out->vectors = ds->spaces[0].data;
+        out->vector = read_vector;
         out->dim = ds->spaces[0].dim;
     }
     return m;

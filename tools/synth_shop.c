@@ -11,9 +11,13 @@
  * Gram-Schmidt on normal numbers; the spectrum is dealt out over the blocks, so that each has its
  * share of large and small variances.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/vector.h"
@@ -43,6 +47,8 @@ struct tool_shop {
     float brand_price[TOOL_N_BRANDS];               /* factor */
     unsigned half_bits;                             /* of the permutation */
     uint64_t keys[4];
+    int file;             /* of the written vectors, -1 = none */
+    _Atomic bool *failed; /* a vector could not be read */
 };
 
 uint64_t tool_synth_seed(uint64_t seed, unsigned purpose)
@@ -235,6 +241,8 @@ struct tool_shop *tool_shop_create(uint64_t items, uint32_t dim, uint64_t seed)
     shop->seed = seed;
     shop->items_seed = tool_synth_seed(seed, FOR_ITEMS);
     shop->dim = dim;
+    shop->file = -1;
+    shop->failed = wf_xarray(_Atomic bool, 1);
     uint64_t groups = items / ITEMS_PER_GROUP;
     groups = groups < TOOL_N_CATEGORIES ? TOOL_N_CATEGORIES : groups;
     groups = groups > GROUPS_MAX ? GROUPS_MAX : groups;
@@ -261,6 +269,10 @@ void tool_shop_destroy(struct tool_shop *shop)
     if (!shop) {
         return;
     }
+    if (shop->file >= 0) {
+        close(shop->file);
+    }
+    wf_xfree((void *)shop->failed);
     wf_xfree(shop->groups);
     wf_xfree(shop->group_cumulative);
     wf_xfree(shop->spectrum);
@@ -498,16 +510,42 @@ static void name(const void *ctx, uint64_t i, char sku[WF_SKU_MAX + 1])
     sku_of(i, sku);
 }
 
-void tool_shop_market(const struct tool_shop *shop, const float *vectors, struct tool_market *out)
+static bool read_vector(const void *ctx, uint64_t i, float *out)
 {
+    const struct tool_shop *shop = ctx;
+    const size_t size = shop->dim * sizeof(float);
+    if (pread(shop->file, out, size, (off_t)(TOOL_NPY_HEADER + i * size)) != (ssize_t)size) {
+        atomic_store(shop->failed, true);
+        return false;
+    }
+    return true;
+}
+
+enum wf_code tool_shop_check(const struct tool_shop *shop, struct wf_error *err)
+{
+    return atomic_load(shop->failed)
+               ? wf_fail(err, WF_INTERNAL, "cannot read back the vectors just written")
+               : WF_OK;
+}
+
+enum wf_code tool_shop_market(struct tool_shop *shop, const char *npy, struct tool_market *out,
+                              struct wf_error *err)
+{
+    if (npy) {
+        shop->file = open(npy, O_RDONLY | O_CLOEXEC);
+        if (shop->file < 0) {
+            return wf_fail(err, WF_INTERNAL, "%s: %s", npy, strerror(errno));
+        }
+    }
     *out = (struct tool_market){.ctx = shop,
                                 .n_groups = shop->n_groups,
                                 .group_cumulative = shop->group_cumulative,
                                 .draw = draw,
                                 .look = look,
                                 .name = name,
-                                .vectors = vectors,
+                                .vector = npy ? read_vector : NULL,
                                 .dim = shop->dim,
                                 .first_day = LAST_DAY - SHOPPING_DAYS,
                                 .last_day = LAST_DAY};
+    return WF_OK;
 }

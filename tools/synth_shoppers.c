@@ -31,27 +31,26 @@ struct shopper {
     uint32_t groups[FAVOURITES], brands[FAVOURITES], colours[FAVOURITES];
     double log_price; /* NaN = prices are not known */
     float *taste;     /* NULL without vectors */
+    float *seen;      /* room for one vector */
     uint64_t recent[RECENT];
     unsigned n_recent;
 };
 
-static const float *vector_of(const struct tool_market *market, uint64_t item)
+/* The item's direction into s->seen; false when it has none. */
+static bool look_at(struct shopper *s, uint64_t item)
 {
-    const float *v = market->vectors ? market->vectors + item * market->dim : NULL;
-    return v && !isnan(v[0]) ? v : NULL;
+    return s->taste && s->market->vector(s->market->ctx, item, s->seen) &&
+           wf_normalise(s->seen, s->market->dim);
 }
 
-/* Moves the taste towards an item: taste = normalised(keep * taste + (1 - keep) * vector). */
+/* Moves the taste towards an item: taste = normalised(keep * taste + (1 - keep) * direction). */
 static void lean(struct shopper *s, uint64_t item, float keep)
 {
-    const float *v = vector_of(s->market, item);
-    if (!v) {
+    if (!look_at(s, item)) {
         return;
     }
-    const float norm = sqrtf(wf_dot(v, v, s->market->dim));
-    const float scale = norm > 0 ? (1 - keep) / norm : 0;
     for (uint32_t j = 0; j < s->market->dim; j++) {
-        s->taste[j] = keep * s->taste[j] + scale * v[j];
+        s->taste[j] = keep * s->taste[j] + (1 - keep) * s->seen[j];
     }
     wf_normalise(s->taste, s->market->dim);
 }
@@ -99,14 +98,11 @@ static bool bought_lately(const struct shopper *s, uint64_t item)
     return false;
 }
 
-static double utility(const struct shopper *s, uint64_t item, const struct tool_good *good,
-                      double day)
+static double utility(struct shopper *s, uint64_t item, const struct tool_good *good, double day)
 {
     double u = 0;
-    const float *v = vector_of(s->market, item);
-    if (v) {
-        const float norm = sqrtf(wf_dot(v, v, s->market->dim));
-        u += norm > 0 ? by_taste * (double)(wf_dot(s->taste, v, s->market->dim) / norm) : 0;
+    if (look_at(s, item)) {
+        u += by_taste * (double)wf_dot(s->taste, s->seen, s->market->dim);
     }
     u += likes(s->brands, good->brand) ? by_brand : 0;
     u += likes(s->colours, good->colour) ? by_colour : 0;
@@ -185,7 +181,8 @@ static void shop(const struct tool_market *market, uint64_t seed, uint64_t user,
     struct shopper s = {.market = market,
                         .random = wf_random_of(seed, user),
                         .log_price = (double)NAN,
-                        .taste = market->vectors ? wf_xarray(float, market->dim) : NULL};
+                        .taste = market->vector ? wf_xarray(float, market->dim) : NULL,
+                        .seen = market->vector ? wf_xarray(float, market->dim) : NULL};
     for (unsigned k = 0; k < FAVOURITES; k++) {
         adopt(&s, k, k ? 0.75F : 0);
     }
@@ -210,6 +207,7 @@ static void shop(const struct tool_market *market, uint64_t seed, uint64_t user,
     }
     wf_xfree(times);
     wf_xfree(s.taste);
+    wf_xfree(s.seen);
 }
 
 /* ---- all of them ---- */

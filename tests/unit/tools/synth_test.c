@@ -67,7 +67,7 @@ static void every_place_of_every_group_is_one_item(void **state)
     struct tool_shop *shop = tool_shop_create(N, 8, 3);
     struct tool_market market;
     bool drawn[N] = {false};
-    tool_shop_market(shop, NULL, &market);
+    assert_int_equal(WF_OK, tool_shop_market(shop, NULL, &market, NULL));
     for (uint32_t g = 0; g < market.n_groups; g++) {
         for (int i = 0; i < 20000; i++) {
             const uint64_t item = market.draw(market.ctx, g, i / 20000.0);
