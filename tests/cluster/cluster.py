@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -135,9 +136,10 @@ class Cluster:
 
 def wait_gone(pid):
     """Waits until a process that is not our child has ended."""
-    fd = os.pidfd_open(pid)
-    import select
-
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
     ready, _, _ = select.select([fd], [], [], 30)
     os.close(fd)
     assert ready, f"process {pid} is still there"
