@@ -15,7 +15,7 @@
 #include "base/arena.h"
 #include "shard/faiss_params.h"
 
-enum { ITERATIONS = 25, POINTS_PER_LIST = 256, ASSIGN_BLOCK = 65536 };
+enum { ITERATIONS = 15, POINTS_PER_LIST = 256, ASSIGN_BLOCK = 65536 };
 
 static enum wf_code failed(const char *what, struct wf_error *err)
 {

@@ -15,11 +15,16 @@
 #include "base/log.h"
 #include "proto/wire.h"
 #include "shard/faiss_params.h"
+#include "shard/space.h"
 
 /* ---- tables ---- */
 
 const struct wf_option shard_options[SHARD_N_OPTIONS] = {
     RPC_PROCESS_OPTIONS(struct shard_conf, process, "7100", "7180"),
+    {"search.select", WF_CHOICE, WF_OPT(struct shard_conf, select), "auto", NULL, NULL,
+     "Who picks candidates from IVF lists: FAISS or the scoring kernel; auto takes the faster one. "
+     "Answers do not depend on it.",
+     "auto|faiss|kernel", false},
     {"shard.generation", WF_STR, WF_OPT(struct shard_conf, generation), "", NULL, NULL,
      "Directory of the generation to serve.", NULL, false},
     {"shard.index", WF_INT, WF_OPT(struct shard_conf, index), "0", "0", "65535",
@@ -276,6 +281,7 @@ enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **
         return wf_reason(err, "CONFIG");
     }
     openblas_set_num_threads(1);
+    shard_select_set((enum shard_select)c->select);
     const int64_t begin = wf_now();
     struct shard_service_config config = {.number = (uint32_t)c->index,
                                           .replica = (uint32_t)c->replica,

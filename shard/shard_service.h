@@ -16,12 +16,13 @@
 #include "rpc/rpc_process.h"
 #include "shard/shard.h"
 
-enum { SHARD_N_METHODS = 3, SHARD_N_OPTIONS = 15, SHARD_N_METRICS = 10 };
+enum { SHARD_N_METHODS = 3, SHARD_N_OPTIONS = 16, SHARD_N_METRICS = 10 };
 
 struct shard_conf {
     struct rpc_process_conf process;
     char *generation;
     int64_t index, replica;
+    int select; /* enum shard_select */
 };
 extern const struct wf_option shard_options[SHARD_N_OPTIONS];
 extern const struct wf_metric shard_metrics[SHARD_N_METRICS];

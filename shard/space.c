@@ -2,10 +2,12 @@
  *
  * space.c - see space.h: how one query meets one space.
  *
- * IVF: our kernel over the centroids chooses lists; FAISS scans them for a few more than k rows;
- * those are scored again by the kernel. Where FAISS's last row is so near the k-th that rounding
- * could have hidden a better one, or FAISS has little to save, the kernel scores every row of the
- * lists. Either way the result is the k best rows of the probed lists by the kernel, ties by SKU.
+ * IVF: our kernel over the centroids chooses lists. Then, where the kernel is plain C, FAISS scans
+ * them for a few more than k rows, and those are scored again by the kernel; where FAISS's last row
+ * is so near the k-th that rounding could have hidden a better one, or FAISS has little to save,
+ * the kernel scores every row of the lists. With SIMD the kernel does that at once: it is the
+ * faster scan. Either way the result is the k best rows of the probed lists by the kernel, ties by
+ * SKU (docs/internals/search.md).
  * The clock is read between chunks of lists. All scratch is in the caller's arena.
  */
 #include "shard/space.h"
@@ -22,6 +24,13 @@ enum {
     SPARE_ROWS = 16,   /* FAISS is asked for k + max(16, k / 4) */
 };
 static const double unit = 0x1p-24; /* half a unit in the last place of float32 */
+
+static enum shard_select select_now = SHARD_SELECT_AUTO;
+
+void shard_select_set(enum shard_select select)
+{
+    select_now = select;
+}
 
 static enum wf_code no_room(const struct wf_arena *a, struct wf_error *err)
 {
@@ -87,20 +96,15 @@ static enum wf_code scan_begin(const struct shard_space *s, const struct shard_q
                                struct wf_arena *a, struct scan *out, struct wf_error *err)
 {
     const uint32_t k = q->k < s->n ? q->k : s->n;
-    *out = (struct scan){.s = s, .q = q, .top = {.k = k}};
-    out->top.heap = wf_array(a, struct shard_hit, k);
-    out->scores = wf_array(a, float, BLOCK_ROWS);
-    return out->top.heap == NULL || out->scores == NULL ? no_room(a, err) : WF_OK;
+    *out = (struct scan){.s = s, .q = q, .scores = wf_arena_alloc64(a, BLOCK_ROWS * sizeof(float))};
+    return out->scores == NULL || !shard_top_init(&out->top, k, a) ? no_room(a, err) : WF_OK;
 }
 
 static void offer(struct scan *sc, uint32_t row, float score)
 {
-    if (shard_top_wants(&sc->top, score)) {
-        const uint32_t shard_row = sc->s->to_row == NULL ? row : sc->s->to_row[row];
-        shard_top_push(
-            &sc->top,
-            (struct shard_hit){.score = score, .order = sc->q->order[shard_row], .row = shard_row});
-    }
+    const uint32_t shard_row = sc->s->to_row == NULL ? row : sc->s->to_row[row];
+    const uint32_t order = sc->q->order[shard_row];
+    shard_top_push(&sc->top, (struct shard_hit){.score = score, .order = order, .row = shard_row});
 }
 
 static void scan_rows(struct scan *sc, uint32_t begin, uint32_t end)
@@ -109,7 +113,9 @@ static void scan_rows(struct scan *sc, uint32_t begin, uint32_t end)
         const uint32_t n = end - begin < BLOCK_ROWS ? end - begin : BLOCK_ROWS;
         wf_score_rows(&sc->s->codes, sc->q->vector, NULL, begin, n, sc->scores);
         for (uint32_t i = 0; i < n; i++) {
-            offer(sc, begin + i, sc->scores[i]);
+            if (sc->scores[i] >= sc->top.floor) {
+                offer(sc, begin + i, sc->scores[i]);
+            }
         }
         begin += n;
     }
@@ -118,7 +124,7 @@ static void scan_rows(struct scan *sc, uint32_t begin, uint32_t end)
 static void scan_end(struct scan *sc, struct shard_hits *out)
 {
     shard_top_sort(&sc->top);
-    out->hits = sc->top.heap;
+    out->hits = sc->top.hits;
     out->n = sc->top.n;
 }
 
@@ -162,26 +168,28 @@ static enum wf_code choose_lists(const struct shard_space *s, const struct shard
     const bool capped = q->effort.kind == WIRE_EFFORT_DEFAULT && s->row_cap > 0;
     const uint32_t want = q->effort.kind == WIRE_EFFORT_NPROBE ? q->effort.value : s->effort;
     const uint32_t nlist = s->spec.n;
-    struct shard_top top = {.k = want < nlist ? want : nlist};
-    float *scores = wf_array(a, float, nlist);
-    top.heap = wf_array(a, struct shard_hit, top.k);
-    *out = (struct probe_plan){.lists = wf_array(a, int64_t, top.k)};
-    if (scores == NULL || top.heap == NULL || out->lists == NULL) {
+    struct shard_top top;
+    float *scores = wf_arena_alloc64(a, nlist * sizeof *scores);
+    if (scores == NULL || !shard_top_init(&top, want < nlist ? want : nlist, a)) {
+        return no_room(a, err);
+    }
+    *out = (struct probe_plan){.lists = wf_arena_alloc(a, top.k * sizeof *out->lists)};
+    if (out->lists == NULL) {
         return no_room(a, err);
     }
     wf_score_rows(&s->centroids, q->vector, NULL, 0, nlist, scores);
     for (uint32_t i = 0; i < nlist; i++) {
-        if (shard_top_wants(&top, scores[i])) {
+        if (scores[i] >= top.floor) {
             shard_top_push(&top, (struct shard_hit){.score = scores[i], .order = i, .row = i});
         }
     }
     shard_top_sort(&top);
     for (uint32_t i = 0; i < top.n; i++) {
-        const uint32_t rows = list_rows(s, top.heap[i].row);
+        const uint32_t rows = list_rows(s, top.hits[i].row);
         if (capped && out->n > 0 && out->rows + rows > s->row_cap) {
             continue; /* a smaller list further out may still fit */
         }
-        out->lists[out->n++] = top.heap[i].row;
+        out->lists[out->n++] = top.hits[i].row;
         out->rows += rows;
     }
     return WF_OK;
@@ -235,7 +243,7 @@ static void rescore(struct scan *sc, const struct shard_faiss_heap *heap, uint32
     }
 }
 
-/* Whether a row that FAISS left out may belong to the k best. */
+/* Whether a row that FAISS left out may belong to the k best, which are sorted. */
 static bool in_doubt(const struct scan *sc, const struct shard_faiss_heap *heap)
 {
     for (uint32_t i = 0; i < heap->k; i++) {
@@ -247,7 +255,7 @@ static bool in_doubt(const struct scan *sc, const struct shard_faiss_heap *heap)
     const double norm = sqrt((double)wf_dot(q, q, sc->s->codes.dim)) * (1 + 0x1p-10);
     const double last = (double)shard_faiss_heap_worst(sc->s->faiss, heap);
     return sc->top.n < sc->top.k ||
-           (double)sc->top.heap[0].score <= shard_space_bound(sc->s, norm, last);
+           (double)sc->top.hits[sc->top.n - 1].score <= shard_space_bound(sc->s, norm, last);
 }
 
 static enum wf_code probe_by_faiss(struct scan *sc, const struct probe_plan *plan,
@@ -278,11 +286,21 @@ static enum wf_code probe_by_faiss(struct scan *sc, const struct probe_plan *pla
         *done = end;
     } while (*done < plan->n && wf_now() < sc->q->deadline);
     rescore(sc, &heap, rows);
+    shard_top_sort(&sc->top);
     if (in_doubt(sc, &heap)) {
-        sc->top.n = 0;
+        sc->top.n = 0; /* the floor stays: that many rows reach it */
         scan_lists(sc, plan, 0, *done);
     }
     return WF_OK;
+}
+
+/* FAISS pays where the kernel is slow and the lists hold much more than FAISS would keep. */
+static bool faiss_pays(const struct probe_plan *plan, uint32_t k)
+{
+    if (select_now != SHARD_SELECT_AUTO) {
+        return select_now == SHARD_SELECT_FAISS && plan->n > 0;
+    }
+    return wf_vector_isa() == WF_ISA_C && plan->rows > 4 * ((uint64_t)k + SPARE_ROWS);
 }
 
 static enum wf_code search_ivf(const struct shard_space *s, const struct shard_query *q,
@@ -298,10 +316,10 @@ static enum wf_code search_ivf(const struct shard_space *s, const struct shard_q
         return code;
     }
     uint32_t done = 0;
-    if (plan.rows <= 4 * ((uint64_t)q->k + SPARE_ROWS)) { /* FAISS would keep most of them */
-        done = probe_by_kernel(&sc, &plan);
-    } else {
+    if (faiss_pays(&plan, q->k)) {
         code = probe_by_faiss(&sc, &plan, a, &done, err);
+    } else {
+        done = probe_by_kernel(&sc, &plan);
     }
     if (code != WF_OK) {
         return code;

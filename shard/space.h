@@ -60,6 +60,14 @@ struct shard_query {
     const uint32_t *order; /* place of each shard row's SKU among the sorted SKUs */
 };
 
+/*
+ * Who picks candidates from IVF lists: FAISS, whose rows are then scored again, or the scoring
+ * kernel alone, whichever is faster with the instruction set in use. The answer is the same.
+ * Start-up and tests only.
+ */
+enum shard_select { SHARD_SELECT_AUTO = 0, SHARD_SELECT_FAISS = 1, SHARD_SELECT_KERNEL = 2 };
+void shard_select_set(enum shard_select select);
+
 /* WF_EXHAUSTED when the arena is full; WF_INTERNAL when FAISS fails. */
 WF_MUST_CHECK enum wf_code shard_space_search(const struct shard_space *s,
                                               const struct shard_query *q, struct wf_arena *arena,

@@ -1,53 +1,116 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * top.c - see top.h. A plain binary heap: of n random rows about k ln(n / k) are ever pushed.
+ * top.c - see top.h. Cutting costs the buffer's length once per k rows taken; a heap would pay its
+ * depth for each of them.
  */
 #include "shard/top.h"
 
-/* Puts `hit` at place i or below, in a heap of n whose other places are in order. */
-static void sink(struct shard_hit *heap, uint32_t n, uint32_t i, struct shard_hit hit)
+#include <float.h>
+
+bool shard_top_init(struct shard_top *t, uint32_t k, struct wf_arena *arena)
 {
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-        if (child >= n) {
-            break;
-        }
-        if (child + 1 < n && shard_hit_before(&heap[child], &heap[child + 1])) {
-            child++;
-        }
-        if (!shard_hit_before(&hit, &heap[child])) {
-            break;
-        }
-        heap[i] = heap[child];
-        i = child;
+    *t = (struct shard_top){.k = k, .floor = -FLT_MAX};
+    t->hits = wf_arena_alloc(arena, 2 * (size_t)k * sizeof *t->hits);
+    return t->hits != NULL;
+}
+
+static void swap(struct shard_hit *a, struct shard_hit *b)
+{
+    const struct shard_hit x = *a;
+    *a = *b;
+    *b = x;
+}
+
+/* The middle one of three, put first: the pivot. */
+static void choose_pivot(struct shard_hit *h, uint32_t n)
+{
+    struct shard_hit *a = &h[0], *b = &h[n / 2], *c = &h[n - 1];
+    if (shard_hit_before(b, a)) {
+        swap(a, b);
     }
-    heap[i] = hit;
+    if (shard_hit_before(c, b)) {
+        swap(b, c);
+    }
+    if (shard_hit_before(b, a)) {
+        swap(a, b);
+    }
+    swap(a, b);
+}
+
+/* Puts what comes before the pivot in front of it and the rest behind; returns its place. */
+static uint32_t split(struct shard_hit *h, uint32_t n)
+{
+    choose_pivot(h, n);
+    uint32_t at = 0;
+    for (uint32_t i = 1; i < n; i++) {
+        if (shard_hit_before(&h[i], &h[0])) {
+            swap(&h[++at], &h[i]);
+        }
+    }
+    swap(&h[0], &h[at]);
+    return at;
+}
+
+/* The k best of n in front, in any order; no two hits are equal, so splitting always ends. */
+static void select_best(struct shard_hit *h, uint32_t n, uint32_t k)
+{
+    while (n > 1 && k > 0 && k < n) {
+        const uint32_t at = split(h, n);
+        if (at >= k) {
+            n = at;
+        } else {
+            h += at + 1;
+            n -= at + 1;
+            k -= at + 1;
+        }
+    }
+}
+
+static void cut(struct shard_top *t)
+{
+    if (t->n <= t->k) {
+        return;
+    }
+    select_best(t->hits, t->n, t->k);
+    t->n = t->k;
+    t->floor = t->hits[0].score;
+    for (uint32_t i = 1; i < t->n; i++) {
+        t->floor = t->hits[i].score < t->floor ? t->hits[i].score : t->floor;
+    }
 }
 
 void shard_top_push(struct shard_top *t, struct shard_hit hit)
 {
-    if (!shard_top_wants(t, hit.score)) {
+    if (!(hit.score >= t->floor && hit.score <= FLT_MAX)) {
         return;
     }
-    if (t->n == t->k) {
-        if (shard_hit_before(&hit, &t->heap[0])) {
-            sink(t->heap, t->n, 0, hit);
+    t->hits[t->n++] = hit;
+    if (t->n == 2 * t->k) {
+        cut(t);
+    }
+}
+
+static void sort(struct shard_hit *h, uint32_t n)
+{
+    while (n > 12) {
+        const uint32_t at = split(h, n);
+        const bool front_is_short = at < n - at;
+        sort(front_is_short ? h : h + at + 1, front_is_short ? at : n - at - 1);
+        h += front_is_short ? at + 1 : 0;
+        n = front_is_short ? n - at - 1 : at;
+    }
+    for (uint32_t i = 1; i < n; i++) {
+        const struct shard_hit x = h[i];
+        uint32_t j = i;
+        for (; j > 0 && shard_hit_before(&x, &h[j - 1]); j--) {
+            h[j] = h[j - 1];
         }
-        return;
+        h[j] = x;
     }
-    uint32_t i = t->n++;
-    while (i > 0 && shard_hit_before(&t->heap[(i - 1) / 2], &hit)) {
-        t->heap[i] = t->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    t->heap[i] = hit;
 }
 
 void shard_top_sort(struct shard_top *t)
 {
-    for (uint32_t n = t->n; n > 1; n--) {
-        const struct shard_hit worst = t->heap[0];
-        sink(t->heap, n - 1, 0, t->heap[n - 1]);
-        t->heap[n - 1] = worst;
-    }
+    cut(t);
+    sort(t->hits, t->n);
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * top.h - the k best rows seen so far: a heap with the worst on top. Ties are decided by `order`,
- * so the result does not depend on the order of arrival. Not thread-safe.
+ * top.h - the k best rows seen so far. Rows that may belong to them are put into a buffer of twice
+ * the size; when it is full it is cut to the k best, and the worst of these is what the next must
+ * reach. Ties are decided by `order`, so the result does not depend on the order of arrival. Not
+ * thread-safe.
  */
 #ifndef SHARD_TOP_H
 #define SHARD_TOP_H
@@ -9,25 +11,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "shard/space.h"
 
 struct shard_top {
-    struct shard_hit *heap; /* room for k, borrowed */
+    struct shard_hit *hits; /* room for 2 k, arena */
     uint32_t n, k;
+    float floor; /* a row below it is not among the k best */
 };
 
+/* k >= 1. False when the arena is full. */
+bool shard_top_init(struct shard_top *t, uint32_t k, struct wf_arena *arena);
 static inline bool shard_hit_before(const struct shard_hit *a, const struct shard_hit *b)
 {
     return a->score > b->score || (a->score == b->score && a->order < b->order);
 }
-/* Whether a row of this score might enter; lets callers skip looking up the rest. What is not
- * finite never does. */
-static inline bool shard_top_wants(const struct shard_top *t, float score)
-{
-    return score - score == 0.0f && (t->n < t->k || score >= t->heap[0].score);
-}
+/* Takes a row whose score is at least t->floor; what is not finite is left out. */
 void shard_top_push(struct shard_top *t, struct shard_hit hit);
-/* Best first; the heap is a sorted array afterwards. */
+/* Leaves the k best, best first, in hits[0..n). */
 void shard_top_sort(struct shard_top *t);
 
 #endif

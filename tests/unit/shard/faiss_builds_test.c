@@ -4,6 +4,7 @@
  * build of FAISS (baseline, AVX2) and in the kernels' instruction set: one digest of all answers.
  *
  * Called with arguments it is such a process: PATH ISA prints the digest and the libfaiss in use.
+ * ISA 0 is the reference: the kernel alone; elsewhere FAISS picks the candidates.
  * The baseline build is the one beside glibc-hwcaps/, put in front with LD_PRELOAD.
  */
 #include <setjmp.h>
@@ -20,6 +21,7 @@
 
 #include "base/arena.h"
 #include "base/hash.h"
+#include "shard/space.h"
 #include "tests/support/shard_fixture.h"
 
 enum { ROWS = 4000, DIM = 44, ASKED = 150 };
@@ -95,6 +97,7 @@ static int answer(const char *path, const char *isa)
     struct wf_random r = wf_random_of(shape.seed, 1);
     struct wf_hasher *h = wf_hasher_create();
     wf_vector_isa_set((enum wf_isa)(isa[0] - '0'));
+    shard_select_set(isa[0] == '0' ? SHARD_SELECT_KERNEL : SHARD_SELECT_FAISS);
     for (int i = 0; i < ASKED; i++) {
         ask(c, s, &r, h);
     }

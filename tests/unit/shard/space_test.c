@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * space_test.c - the error bound between FAISS's scores and the kernel's, on vectors of many sizes;
- * and the best-k heap against sorting.
+ * and the k best against sorting.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -150,14 +150,17 @@ static int best_first(const void *a, const void *b)
     return shard_hit_before(x, y) ? -1 : shard_hit_before(y, x);
 }
 
-static void the_heap_keeps_the_best(void **state)
+static void the_best_are_kept(void **state)
 {
     (void)state;
     struct wf_random r = wf_random_of(seed, 2);
     for (int round = 0; round < 300; round++) {
-        struct shard_hit all[300], heap[300];
+        struct shard_hit all[300];
         const uint32_t n = (uint32_t)wf_random_below(&r, 300);
-        struct shard_top top = {.heap = heap, .k = 1 + (uint32_t)wf_random_below(&r, 250)};
+        struct shard_top top;
+        struct wf_arena a;
+        wf_arena_init(&a, 1 << 20);
+        assert_true(shard_top_init(&top, 1 + (uint32_t)wf_random_below(&r, 250), &a));
         for (uint32_t i = 0; i < n; i++) {
             all[i] = (struct shard_hit){.score = (float)wf_random_below(&r, 20), .order = i};
             const struct shard_hit at = all[i];
@@ -174,8 +177,9 @@ static void the_heap_keeps_the_best(void **state)
         qsort(all, n, sizeof all[0], best_first);
         assert_int_equal(top.n, n < top.k ? n : top.k);
         for (uint32_t i = 0; i < top.n; i++) {
-            assert_int_equal(heap[i].order, all[i].order);
+            assert_int_equal(top.hits[i].order, all[i].order);
         }
+        wf_arena_fini(&a);
     }
 }
 
@@ -184,7 +188,7 @@ int main(void)
     print_message("seed %llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_bound_holds),
-        cmocka_unit_test(the_heap_keeps_the_best),
+        cmocka_unit_test(the_best_are_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
