@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/vector.h"
 #include "tools/brand.h"
 #include "tools/commands.h"
 #include "tools/csv.h"
@@ -223,34 +222,6 @@ static enum wf_code read_catalog(struct work *w, struct wf_error *err)
 
 /* ---- the vectors ---- */
 
-static enum wf_code place_vectors(struct work *w, struct tool_id_vectors *in, struct wf_error *err)
-{
-    const size_t n = (size_t)w->skus.n * w->dim;
-    float *row = wf_xarray(float, w->dim);
-    const char *id = NULL;
-    w->vectors = wf_xmalloc64(n * sizeof(float));
-    for (size_t i = 0; i < n; i++) {
-        w->vectors[i] = NAN;
-    }
-    enum wf_code code = tool_id_vectors_next(in, &id, row, err);
-    while (code == WF_OK && id) {
-        const uint32_t at = tool_intern_find(&w->skus, id, strlen(id));
-        float *to = at == TOOL_NO_ID ? NULL : w->vectors + (size_t)at * w->dim;
-        if (to && isnan(to[0])) {
-            memcpy(to, row, w->dim * sizeof(float));
-        } else {
-            wf_fail(err, WF_INVALID, to ? "SKU '%s' came before" : "SKU '%s' is not in the catalog",
-                    id);
-            code = tool_id_vectors_reject(in, err);
-        }
-        if (code == WF_OK) {
-            code = tool_id_vectors_next(in, &id, row, err);
-        }
-    }
-    wf_xfree(row);
-    return code;
-}
-
 static enum wf_code read_vectors(struct work *w, struct wf_error *err)
 {
     struct wf_space *space = &w->schema.spaces[0];
@@ -265,10 +236,7 @@ static enum wf_code read_vectors(struct work *w, struct wf_error *err)
     }
     w->schema.n_spaces = 1;
     w->dim = space->dim = in.file.dim;
-    code = place_vectors(w, &in, err);
-    for (size_t i = 0; i < w->skus.n; i++) {
-        w->without += isnan(w->vectors[i * w->dim]) ? 1 : 0;
-    }
+    code = tool_id_vectors_place(&in, &w->skus, &w->vectors, &w->without, err);
     tool_id_vectors_close(&in);
     return code;
 }

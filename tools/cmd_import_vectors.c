@@ -4,14 +4,12 @@
  * own, or one more space of a dataset that is there.
  */
 #include <jansson.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "tools/commands.h"
 #include "tools/dataset.h"
 #include "tools/id_vectors.h"
-#include "tools/progress.h"
 
 struct args {
     const char *ids, *space, *metric, *content_id, *out;
@@ -71,15 +69,7 @@ struct work {
     struct tool_id_vectors in;
     float *row;
     uint64_t items, without; /* in the end: items, and those without a vector */
-    struct tool_progress progress;
 };
-
-static void show(struct work *w)
-{
-    if (w->in.rows % 1024 == 0) {
-        tool_progress_at(&w->progress, w->in.file.bytes);
-    }
-}
 
 /* ---- a new dataset ---- */
 
@@ -102,7 +92,6 @@ static enum wf_code copy_rows(struct work *w, struct tool_dataset_writer *to, st
             wf_fail(err, WF_INVALID, "SKU '%s' came before", id);
             code = tool_id_vectors_reject(&w->in, err);
         }
-        show(w);
         if (code == WF_OK) {
             code = tool_id_vectors_next(&w->in, &id, w->row, err);
         }
@@ -138,28 +127,6 @@ static enum wf_code make_dataset(struct work *w, struct wf_error *err)
 
 /* ---- one more space ---- */
 
-static enum wf_code place_rows(struct work *w, const struct tool_dataset *ds, float *rows,
-                               struct wf_error *err)
-{
-    const char *id = NULL;
-    enum wf_code code = tool_id_vectors_next(&w->in, &id, w->row, err);
-    while (code == WF_OK && id) {
-        const uint32_t at = tool_intern_find(&ds->skus, id, strlen(id));
-        float *to = at == TOOL_NO_ID ? NULL : rows + (size_t)at * w->space.dim;
-        if (to && isnan(to[0])) {
-            memcpy(to, w->row, w->space.dim * sizeof(float));
-        } else {
-            wf_fail(err, WF_INVALID, to ? "SKU '%s' came before" : "SKU '%s' is no item", id);
-            code = tool_id_vectors_reject(&w->in, err);
-        }
-        show(w);
-        if (code == WF_OK) {
-            code = tool_id_vectors_next(&w->in, &id, w->row, err);
-        }
-    }
-    return code;
-}
-
 static enum wf_code add_space(struct work *w, struct wf_error *err)
 {
     struct tool_dataset *ds = NULL;
@@ -169,12 +136,7 @@ static enum wf_code add_space(struct work *w, struct wf_error *err)
     if (code != WF_OK) {
         return code;
     }
-    const size_t n = ds->items.n * w->space.dim;
-    rows = wf_xmalloc64(n * sizeof(float) + 1);
-    for (size_t i = 0; i < n; i++) {
-        rows[i] = NAN;
-    }
-    code = place_rows(w, ds, rows, err);
+    code = tool_id_vectors_place(&w->in, &ds->skus, &rows, &w->without, err);
     if (code == WF_OK) {
         code = tool_dataset_begin_space(ds->dir, &w->space, &npy, err);
     }
@@ -183,9 +145,6 @@ static enum wf_code add_space(struct work *w, struct wf_error *err)
         code = tool_dataset_end_space(ds->dir, &ds->schema, &w->space, npy, err);
     }
     w->items = ds->items.n;
-    for (size_t i = 0; i < ds->items.n; i++) {
-        w->without += isnan(rows[i * w->space.dim]) ? 1 : 0;
-    }
     wf_xfree(rows);
     tool_dataset_close(ds);
     return code;
@@ -232,10 +191,8 @@ static enum wf_code run(const struct tool_call *call, struct wf_error *err)
     }
     w.space.dim = w.in.file.dim;
     w.row = wf_xarray(float, w.space.dim);
-    tool_progress_init(&w.progress, "importing", "bytes", w.in.file.total);
     char *schema = wf_xprintf("%s/schema.cfg", a->out);
     code = wf_exists(schema) ? add_space(&w, err) : make_dataset(&w, err);
-    tool_progress_end(&w.progress, w.in.file.bytes);
     if (code == WF_OK) {
         report(call, &w);
     }

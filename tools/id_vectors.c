@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/vector.h"
 
 enum { ID_LINE_MAX = 4096 };
@@ -29,11 +30,13 @@ enum wf_code tool_id_vectors_open(struct tool_id_vectors *v, uint32_t dim, struc
     if (code == WF_OK && v->ids_path) {
         code = wf_reader_open(v->ids_path, &v->ids, err);
     }
+    tool_progress_init(&v->progress, "reading vectors", "bytes", v->file.total);
     return code;
 }
 
 void tool_id_vectors_close(struct tool_id_vectors *v)
 {
+    tool_progress_end(&v->progress, v->file.bytes);
     tool_vector_file_close(&v->file);
     wf_reader_close(v->ids);
     v->ids = NULL;
@@ -132,6 +135,9 @@ enum wf_code tool_id_vectors_next(struct tool_id_vectors *v, const char **id, fl
         }
     }
     *id = more ? found : NULL;
+    if (v->rows % 1024 == 0) {
+        tool_progress_at(&v->progress, v->file.bytes);
+    }
     return WF_OK;
 }
 
@@ -139,4 +145,49 @@ enum wf_code tool_id_vectors_reject(struct tool_id_vectors *v, struct wf_error *
 {
     return v->ids ? tool_reject(v->rejects, v->ids_path, wf_reader_line_number(v->ids), err)
                   : tool_reject(v->rejects, v->path, v->file.row, err);
+}
+
+static enum wf_code place_rows(struct tool_id_vectors *v, const struct tool_intern *skus,
+                               float *rows, float *row, struct wf_error *err)
+{
+    const size_t dim = v->file.dim;
+    const char *id = NULL;
+    enum wf_code code = tool_id_vectors_next(v, &id, row, err);
+    while (code == WF_OK && id) {
+        const uint32_t at = tool_intern_find(skus, id, strlen(id));
+        float *to = at == TOOL_NO_ID ? NULL : rows + at * dim;
+        if (to && isnan(to[0])) {
+            memcpy(to, row, dim * sizeof(float));
+        } else {
+            wf_fail(err, WF_INVALID, to ? "SKU '%s' came before" : "SKU '%s' is no item", id);
+            code = tool_id_vectors_reject(v, err);
+        }
+        if (code == WF_OK) {
+            code = tool_id_vectors_next(v, &id, row, err);
+        }
+    }
+    return code;
+}
+
+enum wf_code tool_id_vectors_place(struct tool_id_vectors *v, const struct tool_intern *skus,
+                                   float **rows, uint64_t *without, struct wf_error *err)
+{
+    const size_t dim = v->file.dim, n = skus->n * dim;
+    float *placed = wf_xmalloc64(n * sizeof(float) + 1);
+    float *row = wf_xarray(float, dim);
+    for (size_t i = 0; i < n; i++) {
+        placed[i] = NAN;
+    }
+    enum wf_code code = place_rows(v, skus, placed, row, err);
+    wf_xfree(row);
+    if (code != WF_OK) {
+        wf_xfree(placed);
+        return code;
+    }
+    *without = 0;
+    for (size_t i = 0; i < n; i += dim) {
+        *without += isnan(placed[i]) ? 1 : 0;
+    }
+    *rows = placed;
+    return WF_OK;
 }

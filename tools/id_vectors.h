@@ -8,6 +8,8 @@
 #define TOOL_ID_VECTORS_H
 
 #include "base/generation.h"
+#include "tools/intern.h"
+#include "tools/progress.h"
 #include "tools/rejects.h"
 #include "tools/vector_file.h"
 
@@ -19,6 +21,7 @@ struct tool_id_vectors {
     enum wf_metric_space metric;
     uint64_t rows; /* read so far, good or bad */
     char number[24];
+    struct tool_progress progress;
 };
 /*
  * The caller has set path, ids_path, metric and rejects, all else is zero. `dim` as
@@ -35,6 +38,14 @@ WF_MUST_CHECK enum wf_code tool_id_vectors_next(struct tool_id_vectors *v, const
                                                 float *row, struct wf_error *err);
 /* Rejects the row last returned, for a reason in *err that only the caller knows. */
 WF_MUST_CHECK enum wf_code tool_id_vectors_reject(struct tool_id_vectors *v, struct wf_error *err);
+/*
+ * All the rest, each row to the place of its SKU: *rows are skus->n x dim floats, owned by the
+ * caller (wf_xfree), NaN where no vector came; *without counts these. SKUs that are not there or
+ * came before are rejected.
+ */
+WF_MUST_CHECK enum wf_code tool_id_vectors_place(struct tool_id_vectors *v,
+                                                 const struct tool_intern *skus, float **rows,
+                                                 uint64_t *without, struct wf_error *err);
 /* A SKU: 1 to 64 bytes of UTF-8 without NUL. */
 WF_MUST_CHECK enum wf_code tool_check_sku(const char *sku, size_t size, struct wf_error *err);
 
