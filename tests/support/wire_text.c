@@ -94,7 +94,7 @@ static void parse_content(const char **at, char open, struct buffer *b)
         wf_assert(*(*at)++ == '}');
         return;
     }
-    const char close = open == '[' ? ']' : open == '<' ? '>' : '\'';
+    const char close = (char)(open == '[' ? ']' : open == '<' ? '>' : '\'');
     for (; open == '\'' ? **at != close : (skip(at), **at != close);) {
         wf_assert(**at);
         if (open == '\'') {
