@@ -362,7 +362,7 @@ struct wire_generation_stats {
 };
 struct wire_stats {
     uint32_t shard, n_shards;
-    uint64_t incarnation;
+    uint64_t incarnation, cpu_us; /* cpu_us: of the process since it started */
     struct wire_generation_stats *generations;
     uint32_t n_generations;
 };
@@ -380,6 +380,8 @@ enum wire_method {
     WIRE_SEARCH,
     WIRE_FETCH,
     WIRE_STATS,
+    WIRE_DRAW,
+    WIRE_DESCRIBE,
     WIRE_N_METHODS
 };
 struct wire_method_info {
@@ -387,7 +389,7 @@ struct wire_method_info {
     const ProtobufCMessageDescriptor *request, *response;
 };
 const struct wire_method_info *wire_method(enum wire_method m);
-/* Serialised FileDescriptorSet of the public and of all protos, for reflection. */
+/* Serialised FileDescriptorSet of what a coordinator serves and of all protos, for reflection. */
 const unsigned char *wire_descriptors_public(size_t *size);
 const unsigned char *wire_descriptors_all(size_t *size);
 

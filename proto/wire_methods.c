@@ -4,6 +4,7 @@
  */
 #include "proto/wire.h"
 
+#include "weft/internal/v1/coordinator.pb-c.h"
 #include "weft/internal/v1/shard.pb-c.h"
 #include "weft/v1/recommend.pb-c.h"
 
@@ -29,6 +30,12 @@ const struct wire_method_info *wire_method(enum wire_method m)
         [WIRE_STATS] = {"/weft.internal.v1.ShardService/Stats",
                         &weft__internal__v1__stats_request__descriptor,
                         &weft__internal__v1__stats_response__descriptor},
+        [WIRE_DRAW] = {"/weft.internal.v1.CoordinatorService/Draw",
+                       &weft__internal__v1__draw_request__descriptor,
+                       &weft__internal__v1__draw_response__descriptor},
+        [WIRE_DESCRIBE] = {"/weft.internal.v1.CoordinatorService/Describe",
+                           &weft__internal__v1__describe_request__descriptor,
+                           &weft__internal__v1__describe_response__descriptor},
     };
     wf_assert(m < WIRE_N_METHODS);
     return &methods[m];

@@ -60,6 +60,7 @@ const ProtobufCMessage *wire_stats_message(const struct wire_stats *stats, struc
     m->shard = stats->shard;
     m->n_shards = stats->n_shards;
     m->incarnation = stats->incarnation;
+    m->cpu_us = stats->cpu_us;
     m->generations = list;
     m->n_generations = stats->n_generations;
     for (uint32_t i = 0; i < stats->n_generations; i++) {
@@ -108,6 +109,7 @@ static enum wf_code read_stats(const Weft__Internal__V1__StatsResponse *m, struc
         .shard = m->shard,
         .n_shards = m->n_shards,
         .incarnation = m->incarnation,
+        .cpu_us = m->cpu_us,
         .generations = wf_array(arena, struct wire_generation_stats, m->n_generations),
         .n_generations = (uint32_t)m->n_generations,
     };

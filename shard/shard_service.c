@@ -213,6 +213,7 @@ static void on_stats(struct rpc_request *rq, const ProtobufCMessage *msg, void *
     const struct wire_stats stats = {.shard = s->number,
                                      .n_shards = shard_count(s->shard),
                                      .incarnation = s->incarnation,
+                                     .cpu_us = (uint64_t)(wf_now_cpu() / WF_MICROSECOND),
                                      .generations = &generation,
                                      .n_generations = 1};
     answer(s, rq, STATS, wire_stats_message(&stats, rpc_arena(rq)));

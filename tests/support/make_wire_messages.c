@@ -22,6 +22,9 @@ static const struct wire_sample seeds[] = {
     {WIRE_KIND_SEARCH_REQUEST, "1:'g' 3*17:{3:[1] 4:5} 4:{1:'a' 2:<1>}"},
     {WIRE_KIND_SEARCH_RESPONSE, "1:'g1' 3:{1:'ab' 2:<1 4294967295>} 3:{8:<9>} 4:4000000000"},
     {WIRE_KIND_FETCH_RESPONSE, "1:'g1' 2:4096 3:{1:'x' 2:<1> 8:<0>}"},
+    {WIRE_KIND_DRAW_REQUEST, "1:3 4:4097"},
+    {WIRE_KIND_DRAW_RESPONSE, "1:'g1' 2:6 3:'a' 3:'b'"},
+    {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g1' 5:{1:1} 5:{1:1}"},
 };
 
 static bool write_file(const char *path, const unsigned char *data, size_t size, bool keep)

@@ -2,7 +2,8 @@
  *
  * wire_exercise.c - see the header. The fixed question that replies answer: generation "g1", one
  * probe for 3 of dimension 2, one lookup of the SKUs x and yy, features 1 and 2, every attribute,
- * int8 vectors. A fetch asks for x and yy with the vectors of "image".
+ * int8 vectors. A fetch asks for x and yy with the vectors of "image". A draw asks for 3 users
+ * from the 5th on.
  */
 #include "tests/support/wire_exercise.h"
 
@@ -45,6 +46,8 @@ static const struct wire_fetch_request fetch = {
     .attributes = every,
     .n_attributes = 1,
 };
+
+static const struct wire_draw_request draw = {.kind = WIRE_DRAW_USERS, .first = 5, .count = 3};
 
 static enum wf_code recommend_request(const ProtobufCMessage *msg, struct wf_arena *arena,
                                       const ProtobufCMessage **built, struct wf_error *err)
@@ -174,6 +177,42 @@ static enum wf_code stats_response(const ProtobufCMessage *msg, struct wf_arena 
     return code;
 }
 
+static enum wf_code draw_request(const ProtobufCMessage *msg, struct wf_arena *arena,
+                                 const ProtobufCMessage **built, struct wf_error *err)
+{
+    struct wire_draw_request rq;
+    enum wf_code code = wire_draw_request_read(msg, &rq, err);
+    *built = code == WF_OK ? wire_draw_request_message(&rq, arena) : NULL;
+    return code;
+}
+
+static enum wf_code draw_response(const ProtobufCMessage *msg, struct wf_arena *arena,
+                                  const ProtobufCMessage **built, struct wf_error *err)
+{
+    struct wire_draw_response reply;
+    enum wf_code code = wire_draw_response_read(msg, &draw, &reply, err);
+    *built = code == WF_OK ? wire_draw_response_message(&reply, arena) : NULL;
+    return code;
+}
+
+static enum wf_code describe_request(const ProtobufCMessage *msg, struct wf_arena *arena,
+                                     const ProtobufCMessage **built, struct wf_error *err)
+{
+    (void)msg;
+    (void)err;
+    *built = wire_describe_request_message(arena);
+    return WF_OK;
+}
+
+static enum wf_code describe_response(const ProtobufCMessage *msg, struct wf_arena *arena,
+                                      const ProtobufCMessage **built, struct wf_error *err)
+{
+    struct wire_describe_response reply;
+    enum wf_code code = wire_describe_response_read(msg, arena, &reply, err);
+    *built = code == WF_OK ? wire_describe_response_message(&reply, arena) : NULL;
+    return code;
+}
+
 static const struct {
     const char *name;
     enum wire_method method;
@@ -191,6 +230,10 @@ static const struct {
     [WIRE_KIND_FETCH_RESPONSE] = {"fetch_response", WIRE_FETCH, true, fetch_response},
     [WIRE_KIND_STATS_REQUEST] = {"stats_request", WIRE_STATS, false, stats_request},
     [WIRE_KIND_STATS_RESPONSE] = {"stats_response", WIRE_STATS, true, stats_response},
+    [WIRE_KIND_DRAW_REQUEST] = {"draw_request", WIRE_DRAW, false, draw_request},
+    [WIRE_KIND_DRAW_RESPONSE] = {"draw_response", WIRE_DRAW, true, draw_response},
+    [WIRE_KIND_DESCRIBE_REQUEST] = {"describe_request", WIRE_DESCRIBE, false, describe_request},
+    [WIRE_KIND_DESCRIBE_RESPONSE] = {"describe_response", WIRE_DESCRIBE, true, describe_response},
 };
 
 const char *wire_kind_name(enum wire_kind kind)
@@ -310,6 +353,15 @@ static const struct wire_sample samples[] = {
     {WIRE_KIND_STATS_RESPONSE,
      "1:2 2:3 3:12345 4:{1:'g1' 2:100 3:{1:'image' 2:'IVF64,SQfp16' 3:8 4:99} 4:4096} "
      "4:{1:'g2'}"},
+    {WIRE_KIND_STATS_RESPONSE, "1:1 2:2 3:9 4:{1:'g1' 2:7} 5:123456789"},
+    {WIRE_KIND_DRAW_REQUEST, "1:1 2:7 3:5 4:3"},
+    {WIRE_KIND_DRAW_REQUEST, "1:2 4:4096"},
+    {WIRE_KIND_DRAW_RESPONSE, "1:'g1' 2:100 3:'u1' 3:'u22' 3:'Gr\\xc3\\xb6\\xc3\\x9fe'"},
+    {WIRE_KIND_DRAW_RESPONSE, "1:'g1'"},
+    {WIRE_KIND_DESCRIBE_REQUEST, ""},
+    {WIRE_KIND_DESCRIBE_RESPONSE,
+     "1:'g1' 2:5000 3:200 4:1234567 5:{3:10 4:20} 5:{2:1 3:11 4:900000} 5:{1:1 3:12}"},
+    {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g1'"},
 };
 
 const struct wire_sample *wire_samples(size_t *n)

@@ -7,7 +7,7 @@
 #ifndef WIRE_EXERCISE_H
 #define WIRE_EXERCISE_H
 
-#include "proto/wire.h"
+#include "proto/wire_coordinator.h"
 
 enum wire_kind {
     WIRE_KIND_RECOMMEND_REQUEST,
@@ -20,6 +20,10 @@ enum wire_kind {
     WIRE_KIND_FETCH_RESPONSE,
     WIRE_KIND_STATS_REQUEST,
     WIRE_KIND_STATS_RESPONSE,
+    WIRE_KIND_DRAW_REQUEST,
+    WIRE_KIND_DRAW_RESPONSE,
+    WIRE_KIND_DESCRIBE_REQUEST,
+    WIRE_KIND_DESCRIBE_RESPONSE,
     WIRE_N_KINDS
 };
 const char *wire_kind_name(enum wire_kind kind); /* "recommend_request" */
@@ -27,7 +31,8 @@ const char *wire_kind_name(enum wire_kind kind); /* "recommend_request" */
 /*
  * Aborts when a rule is broken: a failure has a code that its direction allows and a reason, what
  * was read can be built, and building is stable (the bytes built from what was read read as the
- * same bytes again). Search and fetch replies are read against a fixed question, see the .c file.
+ * same bytes again). Search, fetch and draw replies are read against a fixed question, see the .c
+ * file.
  * `same`, when not NULL, says whether the bytes built are the bytes given. Gives the code of
  * reading.
  */

@@ -225,7 +225,37 @@ static const struct {
     {WIRE_KIND_STATS_RESPONSE, "1:3 2:3", "shard: 3, allowed are 0 to 2"},
     {WIRE_KIND_STATS_RESPONSE, "2:1 4:{}", "generations[0].name: empty"},
     {WIRE_KIND_STATS_RESPONSE, "2:1 4:{1:'g' 3:{2:'i'}}", "generations[0].spaces[0].name: empty"},
+    {WIRE_KIND_DRAW_RESPONSE, "2:9", "generation: empty"},
+    {WIRE_KIND_DRAW_RESPONSE, "1:'g' 2:9 3*4:'a'", "ids: 4 elements, at most 3"},
+    {WIRE_KIND_DRAW_RESPONSE, "1:'g' 2:6 3*2:'a'", "ids: 2 elements, at most 1"},
+    {WIRE_KIND_DRAW_RESPONSE, "1:'g' 2:5 3:'a'", "ids: 1 elements, at most 0"},
+    {WIRE_KIND_DRAW_RESPONSE, "1:'g' 2:9 3:'a' 3:''", "ids[1]: empty"},
+    {WIRE_KIND_DESCRIBE_RESPONSE, "", "generation: empty"},
+    {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g' 5:{1:1} 5:{1:1}",
+     "processes[1]: shard 1 replica 0 comes after shard 1 replica 0"},
+    {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g' 5:{1:1} 5:{2:1}", "after shard 1 replica 0"},
 };
+
+static void bad_draw_requests_name_their_fault(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *reason, *field;
+    } bad[] = {
+        {"4:1", "MISSING", "kind"},
+        {"1:3 4:1", "UNKNOWN_VALUE", "kind"},
+        {"1:1", "OUT_OF_RANGE", "count"},
+        {"1:2 4:4097", "OUT_OF_RANGE", "count"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct wf_error err;
+        struct wire_draw_request rq;
+        const ProtobufCMessage *msg = decode(wire_method(WIRE_DRAW)->request, bad[i].text);
+        assert_int_equal(WF_INVALID, wire_draw_request_read(msg, &rq, &err));
+        assert_string_equal(bad[i].reason, err.reason);
+        assert_string_equal(bad[i].field, err.field);
+    }
+}
 
 static void every_bad_reply_is_garbage(void **state)
 {
@@ -277,6 +307,7 @@ static void descriptors_name_their_files(void **state)
     assert_in_range(size, 1000, 100000);
     assert_in_range(size_all, size + 1000, 100000);
     assert_non_null(memmem(set, size, "weft/v1/recommend.proto", 23));
+    assert_non_null(memmem(set, size, "weft/internal/v1/coordinator.proto", 34));
     assert_null(memmem(set, size, "weft/internal/v1/shard.proto", 28));
     assert_non_null(memmem(all, size_all, "weft/internal/v1/shard.proto", 28));
     for (int i = 0; i < WIRE_N_METHODS; i++) {
@@ -295,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_batch_carries_answers_and_statuses),
         cmocka_unit_test(a_bad_request_fails_alone_in_its_batch),
         cmocka_unit_test(bad_fetch_requests_name_their_fault),
+        cmocka_unit_test(bad_draw_requests_name_their_fault),
         cmocka_unit_test(every_bad_reply_is_garbage),
         cmocka_unit_test(a_newer_coordinator_is_understood),
         cmocka_unit_test(words_are_those_of_the_protos),
