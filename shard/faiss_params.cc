@@ -3,15 +3,15 @@
 // faiss_params.cc - see faiss_params.h. The only C++ in the tree.
 //
 // IVF: an IndexIVF without a quantiser and without ids. Its inverted lists are a view of the code
-// array; search_preassigned answers pairs of (list, place). The heap is the caller's and is not
-// initialised by FAISS (PARALLEL_MODE_NO_HEAP_INIT), so a search goes on from chunk to chunk.
+// array; its scanner answers pairs of (list, place). The heap is the caller's, so a search goes on
+// from chunk to chunk. search_preassigned would do the same inside an OpenMP region of one thread,
+// which costs two futex calls, and count in statistics that all threads share.
 //
 // HNSW: faiss::HNSW over a distance computer that calls the scoring kernel, so a walk takes the
 // same steps on every instruction set. Distances are minus our scores.
 #include <cfloat>
 #include <cstring>
 #include <memory>
-#include <vector>
 
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
@@ -154,7 +154,6 @@ struct shard_faiss {
     std::unique_ptr<faiss::IndexFlat> quantizer; // empty: IndexIVF asks it for its dimension
     std::unique_ptr<MappedLists> lists;
     std::unique_ptr<faiss::IndexIVF> ivf;
-    std::vector<float> zeros; // distances to the centroids, which matter to residuals alone
     std::unique_ptr<faiss::HNSW> graph;
 };
 
@@ -266,7 +265,6 @@ wf_code shard_faiss_ivf_open(const wf_codes *codes, const uint32_t *lists, uint3
         ix->codes = *codes;
         ix->lists = std::make_unique<MappedLists>(codes, lists, n_lists);
         ix->quantizer = std::make_unique<faiss::IndexFlat>(wf_padded_dim(codes->dim));
-        ix->zeros.assign(n_lists, 0.0f);
         ix->ivf = make_ivf(ix->quantizer.get(), codes, n_lists);
         if (ix->ivf->code_size != codes->stride) {
             return wf_fail(err, WF_INTERNAL, "faiss reads %zu bytes a row, the codes have %zu",
@@ -275,7 +273,6 @@ wf_code shard_faiss_ivf_open(const wf_codes *codes, const uint32_t *lists, uint3
         ix->ivf->replace_invlists(ix->lists.get(), false);
         ix->ivf->ntotal = lists[n_lists];
         ix->ivf->is_trained = true;
-        ix->ivf->parallel_mode = ix->ivf->PARALLEL_MODE_NO_HEAP_INIT;
         *out = ix.release();
         return WF_OK;
     });
@@ -299,10 +296,15 @@ wf_code shard_faiss_ivf_scan(const shard_faiss *ix, const float *query, const in
                              uint32_t n_lists, shard_faiss_heap *heap, wf_error *err)
 {
     return guarded(err, [&] {
-        faiss::SearchParametersIVF params;
-        params.nprobe = n_lists;
-        ix->ivf->search_preassigned(1, query, heap->k, lists, ix->zeros.data(), heap->distances,
-                                    heap->ids, true, &params);
+        const std::unique_ptr<faiss::InvertedListScanner> scanner(
+            ix->ivf->get_InvertedListScanner(true));
+        scanner->set_query(query);
+        for (uint32_t i = 0; i < n_lists; i++) {
+            const auto list = static_cast<size_t>(lists[i]);
+            scanner->set_list(lists[i], 0); // the distance to the centroid: for residuals alone
+            scanner->scan_codes(ix->lists->list_size(list), ix->lists->get_codes(list), nullptr,
+                                heap->distances, heap->ids, heap->k);
+        }
         return WF_OK;
     });
 }
