@@ -195,7 +195,7 @@ enum wf_code coord_node_open(struct rpc_process *p, const void *conf_, void **st
         .reserve = conf->reserve_ms * WF_MILLISECOND,
         .reply_limit = conf->reply_arena,
     };
-    coord_service_init(&n->service, &coord, conf->deadline_ms * WF_MILLISECOND,
+    coord_service_init(&n->service, &coord, n->topology, conf->deadline_ms * WF_MILLISECOND,
                        conf->process.max_arena);
     n->refresh = coord_refresh_start(n->topology, n->global->manifest->name, on_round, n);
     await_shards(n);

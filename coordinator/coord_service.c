@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "coordinator/coord_metrics.h"
+#include "coordinator/inspect.h"
 
 /* One query being served. */
 struct served {
@@ -29,8 +30,8 @@ struct batch {
     atomic_uint pending;
 };
 
-static int64_t deadline_of(const struct coord_service *s, const struct rpc_request *rq,
-                           uint32_t timeout_ms)
+int64_t coord_deadline(const struct coord_service *s, const struct rpc_request *rq,
+                       uint32_t timeout_ms)
 {
     const int64_t arrival = rpc_arrival(rq);
     int64_t deadline = rpc_deadline(rq);
@@ -59,7 +60,7 @@ static void prepare(struct coord_service *s, struct served *one, struct rpc_requ
     one->q.coord = &s->coord;
     one->q.arena = &one->arena;
     one->q.arrival = rpc_arrival(rq);
-    one->q.deadline = deadline_of(s, rq, one->q.rq.timeout_ms);
+    one->q.deadline = coord_deadline(s, rq, one->q.rq.timeout_ms);
     one->q.done = done;
     one->q.left = has_left;
     one->q.ctx = one;
@@ -235,9 +236,11 @@ static void recommend_batch(struct rpc_request *rq, const ProtobufCMessage *msg,
 /* ---- the service ---- */
 
 void coord_service_init(struct coord_service *s, const struct coord *coord,
-                        int64_t default_deadline, size_t max_arena)
+                        const struct coord_topology *topology, int64_t default_deadline,
+                        size_t max_arena)
 {
     s->coord = *coord;
+    s->topology = topology;
     s->default_deadline = default_deadline;
     s->max_arena = max_arena;
     s->seed = (uint64_t)wf_now() ^ (uint64_t)wf_now_wall_ms() << 20;
@@ -250,7 +253,9 @@ void coord_service_methods(struct rpc_method out[COORD_SERVICE_METHODS])
         enum wire_method method;
         rpc_handler_fn *handle;
     } table[COORD_SERVICE_METHODS] = {{WIRE_RECOMMEND, recommend},
-                                      {WIRE_RECOMMEND_BATCH, recommend_batch}};
+                                      {WIRE_RECOMMEND_BATCH, recommend_batch},
+                                      {WIRE_DRAW, coord_draw},
+                                      {WIRE_DESCRIBE, coord_describe}};
     for (size_t i = 0; i < COORD_SERVICE_METHODS; i++) {
         const struct wire_method_info *info = wire_method(table[i].method);
         out[i] = (struct rpc_method){info->path, info->request, table[i].handle, wire_scan};

@@ -24,6 +24,7 @@ struct question {
     struct coord_refresh *refresh;
     uint32_t shard, replica;
     atomic_bool under_way;
+    int64_t asked;   /* when the last one was sent; the reply's thread, as the next */
     bool complained; /* by the reply's thread; one question at a time */
     struct wf_arena arena;
 };
@@ -43,7 +44,7 @@ struct coord_refresh {
 };
 
 static enum coord_holding judge(const struct question *q, const struct wire_stats *stats,
-                                uint64_t *documents)
+                                struct coord_heard *heard)
 {
     const struct coord_refresh *r = q->refresh;
     if (stats->shard != q->shard || stats->n_shards != coord_topology_shards(r->topology)) {
@@ -51,7 +52,8 @@ static enum coord_holding judge(const struct question *q, const struct wire_stat
     }
     for (uint32_t i = 0; i < stats->n_generations; i++) {
         if (strcmp(stats->generations[i].name, r->generation) == 0) {
-            *documents = stats->generations[i].documents;
+            heard->documents = stats->generations[i].documents;
+            heard->cpu_us = stats->cpu_us;
             return COORD_HOLDING;
         }
     }
@@ -74,13 +76,12 @@ static void on_stats(const ProtobufCMessage *reply, const struct wf_error *err, 
 {
     struct question *q = ctx;
     struct wire_stats stats;
-    enum coord_holding holding = COORD_HOLDING_UNKNOWN;
-    uint64_t documents = 0;
+    struct coord_heard heard = {.holding = COORD_HOLDING_UNKNOWN, .asked = q->asked};
     if (!err && wire_stats_read(reply, &q->arena, &stats, NULL) == WF_OK) {
-        holding = judge(q, &stats, &documents);
-        complain(q, &stats, holding == COORD_HOLDING_NOT);
+        heard.holding = judge(q, &stats, &heard);
+        complain(q, &stats, heard.holding == COORD_HOLDING_NOT);
     }
-    coord_topology_heard(q->refresh->topology, q->shard, q->replica, holding, documents);
+    coord_topology_heard(q->refresh->topology, q->shard, q->replica, &heard);
     wf_arena_reset(&q->arena);
     atomic_store(&q->under_way, false);
 }
@@ -91,11 +92,12 @@ static void ask(struct question *q)
         return;
     }
     const struct coord_refresh *r = q->refresh;
+    q->asked = wf_now();
     const struct wire_method_info *method = wire_method(WIRE_STATS);
     const struct rpc_call_config config = {
         .path = method->path,
         .reply = method->response,
-        .deadline = wf_now() + PERIOD,
+        .deadline = q->asked + PERIOD,
         .arena = &q->arena,
     };
     struct rpc_peer *peer = coord_topology_peer(r->topology, q->shard, q->replica);

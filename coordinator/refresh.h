@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * refresh.h - asks every replica for its Stats each second: whether it is the shard that the
- * topology says, holds the generation, and how many documents it counts.
+ * topology says, holds the generation, how many documents it counts and what CPU time it has used.
  *
  * One ticker thread; replies come in on loop threads. At most one question per replica is under
  * way.

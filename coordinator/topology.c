@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * topology.c - replicas, their state and the real transport. A replica's state is three atomics,
+ * topology.c - replicas, their state and the real transport. A replica's state is a few atomics,
  * written by the health watch, by the outcome of calls and by the Stats refresh, and read by
  * `pick`: no lock, and nothing that a query waits for. A choice made on a state that has just
  * changed is not wrong, only unlucky: the gather tries the next replica.
@@ -24,6 +24,8 @@ struct replica {
     atomic_int health;            /* enum health */
     atomic_int holding;           /* enum coord_holding */
     _Atomic int64_t failed_until; /* passed over until then */
+    _Atomic uint64_t cpu_us;      /* of its process, as last heard */
+    _Atomic int64_t cpu_since;    /* cpu_us is no older; 0 = never heard */
 };
 struct shard {
     struct replica *replicas;
@@ -219,13 +221,25 @@ const char *coord_topology_address(const struct coord_topology *t, uint32_t shar
 }
 
 void coord_topology_heard(struct coord_topology *t, uint32_t shard, uint32_t replica,
-                          enum coord_holding holding, uint64_t documents)
+                          const struct coord_heard *heard)
 {
     struct replica *r = &t->shards[shard].replicas[replica];
-    atomic_store(&r->holding, (int)holding);
-    if (holding == COORD_HOLDING) {
-        atomic_store(&t->shards[shard].documents, documents);
+    atomic_store(&r->holding, (int)heard->holding);
+    if (heard->holding == COORD_HOLDING) {
+        atomic_store(&t->shards[shard].documents, heard->documents);
+        atomic_store(&r->cpu_us, heard->cpu_us);
+        atomic_store(&r->cpu_since, heard->asked);
     }
+}
+
+bool coord_topology_cpu(const struct coord_topology *t, uint32_t shard, uint32_t replica,
+                        uint64_t *cpu_us, int64_t *since)
+{
+    const struct replica *r = &t->shards[shard].replicas[replica];
+    /* Written the other way round: the figure may be newer than its time, never older. */
+    *since = atomic_load(&r->cpu_since);
+    *cpu_us = atomic_load(&r->cpu_us);
+    return *since != 0;
 }
 
 bool coord_topology_well(const struct coord_topology *t, uint32_t shard, uint32_t replica)

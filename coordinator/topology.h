@@ -68,8 +68,18 @@ enum coord_holding {
     COORD_HOLDING,         /* holds the generation */
     COORD_HOLDING_NOT,     /* is another shard, or holds other generations: never asked */
 };
+struct coord_heard {
+    enum coord_holding holding;
+    /* Of COORD_HOLDING alone: */
+    uint64_t documents, cpu_us;
+    int64_t asked; /* when the question was sent: the figures are no older */
+};
 void coord_topology_heard(struct coord_topology *t, uint32_t shard, uint32_t replica,
-                          enum coord_holding holding, uint64_t documents);
+                          const struct coord_heard *heard);
+/* CPU time of a replica's process and the time since which it may have grown; false: never heard.
+ */
+bool coord_topology_cpu(const struct coord_topology *t, uint32_t shard, uint32_t replica,
+                        uint64_t *cpu_us, int64_t *since);
 /* Shards with at least one replica that is well and holds the generation. */
 uint32_t coord_topology_ready(const struct coord_topology *t);
 bool coord_topology_well(const struct coord_topology *t, uint32_t shard, uint32_t replica);

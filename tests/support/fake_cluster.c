@@ -167,7 +167,7 @@ static void open_service(struct fake_cluster *c)
         .reserve = 40 * WF_MILLISECOND,
         .reply_limit = 64 << 20,
     };
-    coord_service_init(&c->service, &coord, WF_SECOND, 64 << 20);
+    coord_service_init(&c->service, &coord, c->topology, WF_SECOND, 64 << 20);
     coord_service_methods(c->methods);
     const struct rpc_server_config config = {.listen = "127.0.0.1:0",
                                              .max_message = 16 << 20,

@@ -224,6 +224,22 @@ static uint32_t look_up(const struct fake_shop *s, uint32_t shard, const char *c
     return n;
 }
 
+/* Row i of a shard is its i-th item. */
+static uint32_t look_up_rows(const struct fake_shop *s, uint32_t shard, const uint32_t *rows,
+                             uint32_t n_rows, struct found *out)
+{
+    uint32_t n = 0;
+    for (uint32_t a = 0; a < n_rows; a++) {
+        uint32_t row = 0;
+        for (uint32_t i = 0; i < s->n; i++) {
+            if (s->items[i].shard == shard && row++ == rows[a]) {
+                out[n++] = (struct found){.item = &s->items[i], .asked = a};
+            }
+        }
+    }
+    return n;
+}
+
 static float feature_of(const struct fake_item *item, uint32_t id)
 {
     switch (id) {
@@ -372,7 +388,9 @@ static const ProtobufCMessage *answer_search(const struct fake_shop *s, uint32_t
         sources[i].parts_done = cut_short ? 2 : 4;
     }
     for (uint32_t i = 0; i < rq->n_lookups; i++) {
-        uint32_t n = look_up(s, shard, rq->lookups[i].skus, rq->lookups[i].n_skus, rows);
+        const struct wire_lookup *l = &rq->lookups[i];
+        uint32_t n = l->rows ? look_up_rows(s, shard, l->rows, l->n_rows, rows)
+                             : look_up(s, shard, l->skus, l->n_skus, rows);
         put_source(rq, &sources[rq->n_probes + i], rows, n, arena);
     }
     const struct wire_search_response reply = {
@@ -405,6 +423,7 @@ static const ProtobufCMessage *answer_stats(const struct fake_shop *s, uint32_t 
     const struct wire_stats stats = {.shard = shard,
                                      .n_shards = s->n_shards,
                                      .incarnation = 1,
+                                     .cpu_us = (shard + 1) * FAKE_CPU_US,
                                      .generations = &g,
                                      .n_generations = 1};
     return wire_resend(arena, wire_stats_message(&stats, arena));

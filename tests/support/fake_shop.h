@@ -15,7 +15,11 @@
 #include "proto/wire.h"
 
 #define FAKE_GENERATION "feedbeef00000000"
-enum { FAKE_DIM = 8, FAKE_CATEGORIES = 5 };
+enum {
+    FAKE_DIM = 8,
+    FAKE_CATEGORIES = 5,
+    FAKE_CPU_US = 1000 /* of shard 0; shard i: i + 1 times */
+};
 
 struct fake_item {
     char sku[16];
