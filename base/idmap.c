@@ -17,14 +17,21 @@
 
 enum { GUESSES = 8 };
 
-static enum wf_code get(const struct wf_container *c, const char *prefix, const char *what,
-                        size_t n, size_t size, const void **out, struct wf_error *err)
+/* Where an id map lies. */
+struct place {
+    const struct wf_container *container;
+    const char *prefix;
+};
+
+static enum wf_code get(const struct place *at, const char *what, size_t n, size_t size,
+                        const void **out, struct wf_error *err)
 {
     char name[64];
-    if ((size_t)snprintf(name, sizeof name, "%s/%s", prefix, what) >= sizeof name) {
-        return wf_fail(err, WF_INVALID, "section prefix \"%.80s\" is too long", prefix);
+    if ((size_t)snprintf(name, sizeof name, "%s/%s", at->prefix, what) >= sizeof name) {
+        wf_fail(err, WF_INVALID, "section prefix \"%.80s\" is too long", at->prefix);
+        return WF_INVALID;
     }
-    return wf_container_get(c, name, n, size, out, err);
+    return wf_container_get(at->container, name, n, size, out, err);
 }
 
 static enum wf_code check_ids(const struct wf_idmap *m, size_t bytes, const char *prefix,
@@ -62,16 +69,17 @@ static enum wf_code check_hashes(const struct wf_idmap *m, const char *prefix, s
 enum wf_code wf_idmap_open(const struct wf_container *c, const char *prefix, uint32_t n,
                            struct wf_idmap *out, struct wf_error *err)
 {
+    const struct place at = {.container = c, .prefix = prefix};
     const void *offsets, *bytes, *hashes, *rows;
-    enum wf_code code = get(c, prefix, "offsets", (size_t)n + 1, sizeof(uint32_t), &offsets, err);
+    enum wf_code code = get(&at, "offsets", (size_t)n + 1, sizeof(uint32_t), &offsets, err);
     if (code == WF_OK) {
-        code = get(c, prefix, "bytes", ((const uint32_t *)offsets)[n], 1, &bytes, err);
+        code = get(&at, "bytes", ((const uint32_t *)offsets)[n], 1, &bytes, err);
     }
     if (code == WF_OK) {
-        code = get(c, prefix, "hashes", n, sizeof(uint64_t), &hashes, err);
+        code = get(&at, "hashes", n, sizeof(uint64_t), &hashes, err);
     }
     if (code == WF_OK) {
-        code = get(c, prefix, "rows", n, sizeof(uint32_t), &rows, err);
+        code = get(&at, "rows", n, sizeof(uint32_t), &rows, err);
     }
     if (code != WF_OK) {
         return code;

@@ -423,18 +423,19 @@ int rpc_process_main(const struct rpc_process_app *app, int argc, char **argv)
                             .mu = PTHREAD_MUTEX_INITIALIZER};
     p.common = (struct rpc_process_conf *)(void *)((char *)p.conf + app->process_conf);
     struct wf_error err = {0};
+    enum wf_code read = wf_config_load(app->options, app->n_options, f.file, f.sets, f.n_sets,
+                                       p.conf, &p.config, &err);
+    if (read == WF_OK && f.check && app->check != NULL) {
+        read = app->check(p.conf, &err);
+    }
     int code = 0;
-    if (wf_config_load(app->options, app->n_options, f.file, f.sets, f.n_sets, p.conf, &p.config,
-                       &err) != WF_OK) {
+    if (read != WF_OK) {
         fprintf(stderr, "%s: %s\n", app->name, err.text);
         code = EXIT_CONFIG;
     } else if (f.print) {
         wf_config_print(p.config, stdout);
     } else if (!f.check) {
         code = serve(&p, &f);
-    } else if (app->check != NULL && app->check(p.conf, &err) != WF_OK) {
-        fprintf(stderr, "%s: %s\n", app->name, err.text);
-        code = EXIT_CONFIG;
     }
     wf_config_destroy(p.config);
     wf_xfree(p.conf);

@@ -32,6 +32,7 @@ struct rpc_process_conf {
     int level, simd;
 };
 /* Rows of the option table for the member `m` of `type`. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a member and a type cannot stand in parentheses. */
 #define RPC_PROCESS_OPTIONS(type, m, port, http_port)                                              \
     {"rpc.listen",                                                                                 \
      WF_STR,                                                                                       \
@@ -137,6 +138,7 @@ struct rpc_process_conf {
             "Instruction set of the scoring kernels. Answers do not depend on it.",                \
             "auto|c|avx2|avx512", false                                                            \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* Name of a counter that the process fills by itself when the app's table has it. */
 #define RPC_PROCESS_DROPPED "weft_log_dropped_total"

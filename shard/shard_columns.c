@@ -15,7 +15,8 @@ enum wf_code shard_no_room(const struct wf_arena *a, struct wf_error *err)
     struct wf_error local;
     err = err == NULL ? &local : err;
     wf_fail(err, WF_EXHAUSTED, "request needs more than its %zu bytes of memory", a->limit);
-    return wf_reason(err, "MEMORY");
+    wf_reason(err, "MEMORY");
+    return WF_EXHAUSTED;
 }
 
 /* ---- what is wanted ---- */

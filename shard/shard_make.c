@@ -14,6 +14,13 @@
 /* Beyond these a code or a sum of products would not be finite. */
 static const float fp16_limit = 65504.0F, float_limit = 1e15F;
 
+/* Which items' vectors of which space. */
+struct source {
+    const struct shard_build *b;
+    unsigned space;
+    const uint32_t *by_sku;
+    uint32_t n;
+};
 /* The shard's vectors of a space, in SKU order. */
 struct input {
     float *x; /* n x dim, normalised for cosine */
@@ -49,26 +56,25 @@ static bool usable(const struct wf_space *space, float *x)
     return space->metric != WF_METRIC_COSINE || wf_normalise(x, space->dim);
 }
 
-static enum wf_code read_input(const struct shard_build *b, unsigned space, const uint32_t *by_sku,
-                               uint32_t n, enum wf_codec codec, struct input *out,
+static enum wf_code read_input(const struct source *from, enum wf_codec codec, struct input *out,
                                struct wf_error *err)
 {
-    const struct wf_space *sp = &b->schema->spaces[space];
-    const float *vectors = b->spaces[space].vectors;
-    struct input in = {.x = wf_xarray(float, (size_t)n * sp->dim + 1),
-                       .places = wf_xarray(uint32_t, (size_t)n + 1)};
-    for (uint32_t i = 0; i < n; i++) {
+    const struct wf_space *sp = &from->b->schema->spaces[from->space];
+    const float *vectors = from->b->spaces[from->space].vectors;
+    struct input in = {.x = wf_xarray(float, (size_t)from->n * sp->dim + 1),
+                       .places = wf_xarray(uint32_t, (size_t)from->n + 1)};
+    for (uint32_t i = 0; i < from->n; i++) {
         float *x = in.x + (size_t)in.n * sp->dim;
         if (vectors == NULL) {
-            in.without = n;
+            in.without = from->n;
             break;
         }
-        memcpy(x, vectors + (size_t)by_sku[i] * sp->dim, sp->dim * sizeof *x);
+        memcpy(x, vectors + (size_t)from->by_sku[i] * sp->dim, sp->dim * sizeof *x);
         if (!usable(sp, x)) {
             in.without++;
             continue;
         }
-        enum wf_code code = check_values(sp, codec, x, b->items->skus[by_sku[i]], err);
+        enum wf_code code = check_values(sp, codec, x, from->b->items->skus[from->by_sku[i]], err);
         if (code != WF_OK) {
             input_fini(&in);
             return code;
@@ -219,8 +225,9 @@ enum wf_code shard_make(const struct shard_build *b, unsigned space, const uint3
         s->codes.step = b->sq8_step[space];
     }
     s->decode_norm = decode_norm(&s->codes);
+    const struct source from = {.b = b, .space = space, .by_sku = by_sku, .n = n};
     struct input in;
-    code = read_input(b, space, by_sku, n, s->spec.codec, &in, err);
+    code = read_input(&from, s->spec.codec, &in, err);
     if (code != WF_OK) {
         return code;
     }

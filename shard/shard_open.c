@@ -34,32 +34,38 @@ bool shard_section_name(char out[64], const char *group, const char *name, const
 static enum wf_code lies(struct wf_error *err, const char *group, const char *name,
                          const char *what)
 {
-    return wf_fail(err, WF_DATA_LOSS, "%s \"%s\": %s", group, name, what);
+    wf_fail(err, WF_DATA_LOSS, "%s \"%s\": %s", group, name, what);
+    return WF_DATA_LOSS;
 }
 
-static enum wf_code section(const struct shard *s, const char *group, const char *name,
-                            const char *part, size_t n, size_t size, const void **out,
-                            struct wf_error *err)
+/* The sections "<group>/<name>/...". */
+struct family {
+    const struct shard *s;
+    const char *group, *name;
+};
+
+static enum wf_code section(const struct family *f, const char *part, size_t n, size_t size,
+                            const void **out, struct wf_error *err)
 {
     char text[64];
-    if (!shard_section_name(text, group, name, part)) {
-        return lies(err, group, name, "name is too long for a section");
+    if (!shard_section_name(text, f->group, f->name, part)) {
+        return lies(err, f->group, f->name, "name is too long for a section");
     }
-    return wf_container_get(s->container, text, n, size, out, err);
+    return wf_container_get(f->s->container, text, n, size, out, err);
 }
 
 /* As section, with as many elements as its own size gives. */
-static enum wf_code whole_section(const struct shard *s, const char *group, const char *name,
-                                  const char *part, size_t size, const void **out, size_t *n,
-                                  struct wf_error *err)
+static enum wf_code whole_section(const struct family *f, const char *part, size_t size,
+                                  const void **out, size_t *n, struct wf_error *err)
 {
     char text[64];
     const struct wf_section *found = NULL;
-    if (shard_section_name(text, group, name, part)) {
-        found = wf_container_find(s->container, text);
+    if (shard_section_name(text, f->group, f->name, part)) {
+        found = wf_container_find(f->s->container, text);
     }
     if (found == NULL || found->size % size != 0) {
-        return lies(err, group, name, found == NULL ? "a section is missing" : "a section is cut");
+        return lies(err, f->group, f->name,
+                    found == NULL ? "a section is missing" : "a section is cut");
     }
     *out = found->data;
     *n = found->size / size;
@@ -84,16 +90,16 @@ static bool offsets_good(const uint32_t *offsets, size_t n, size_t bytes)
 
 static enum wf_code open_keyword(const struct shard *s, struct shard_attr *a, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
     const char *name = a->schema->name;
     const void *codes = NULL, *offsets = NULL, *bytes = NULL;
     size_t n_offsets = 0, n_bytes = 0;
-    enum wf_code code = section(s, "attr", name, "codes", s->rows, sizeof(uint32_t), &codes, err);
+    enum wf_code code = section(&f, "codes", s->rows, sizeof(uint32_t), &codes, err);
     if (code == WF_OK) {
-        code =
-            whole_section(s, "attr", name, "offsets", sizeof(uint32_t), &offsets, &n_offsets, err);
+        code = whole_section(&f, "offsets", sizeof(uint32_t), &offsets, &n_offsets, err);
     }
     if (code == WF_OK) {
-        code = whole_section(s, "attr", name, "bytes", 1, &bytes, &n_bytes, err);
+        code = whole_section(&f, "bytes", 1, &bytes, &n_bytes, err);
     }
     if (code != WF_OK) {
         return code;
@@ -123,13 +129,14 @@ static enum wf_code open_keyword(const struct shard *s, struct shard_attr *a, st
 
 static enum wf_code open_texts(const struct shard *s, struct shard_attr *a, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
     const char *name = a->schema->name;
     const void *offsets = NULL, *bytes = NULL;
     size_t n_bytes = 0;
     enum wf_code code =
-        section(s, "attr", name, "offsets", (size_t)s->rows + 1, sizeof(uint32_t), &offsets, err);
+        section(&f, "offsets", (size_t)s->rows + 1, sizeof(uint32_t), &offsets, err);
     if (code == WF_OK) {
-        code = whole_section(s, "attr", name, "bytes", 1, &bytes, &n_bytes, err);
+        code = whole_section(&f, "bytes", 1, &bytes, &n_bytes, err);
     }
     if (code != WF_OK) {
         return code;
@@ -149,8 +156,9 @@ static enum wf_code open_texts(const struct shard *s, struct shard_attr *a, stru
 
 static enum wf_code open_flags(const struct shard *s, struct shard_attr *a, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
     const void *flags = NULL;
-    enum wf_code code = section(s, "attr", a->schema->name, "flags", s->rows, 1, &flags, err);
+    enum wf_code code = section(&f, "flags", s->rows, 1, &flags, err);
     a->flags = flags;
     for (uint32_t row = 0; code == WF_OK && row < s->rows; row++) {
         if (a->flags[row] > 2) {
@@ -162,14 +170,14 @@ static enum wf_code open_flags(const struct shard *s, struct shard_attr *a, stru
 
 static enum wf_code open_attr(const struct shard *s, struct shard_attr *a, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
     const void *numbers = NULL;
     enum wf_code code = WF_DATA_LOSS;
     switch (a->schema->type) {
     case WF_ATTR_KEYWORD:
         return open_keyword(s, a, err);
     case WF_ATTR_NUMBER:
-        code =
-            section(s, "attr", a->schema->name, "numbers", s->rows, sizeof(float), &numbers, err);
+        code = section(&f, "numbers", s->rows, sizeof(float), &numbers, err);
         a->numbers = numbers;
         return code;
     case WF_ATTR_FLAG:
@@ -197,7 +205,8 @@ static enum wf_code open_features(struct shard *s, const json_t *list, struct wf
             id < 0) {
             return lies(err, "section", "meta", "a feature has no id and name");
         }
-        enum wf_code code = section(s, "feature", name, NULL, s->rows, sizeof(float), &values, err);
+        const struct family f = {.s = s, .group = "feature", .name = name};
+        enum wf_code code = section(&f, NULL, s->rows, sizeof(float), &values, err);
         if (code != WF_OK) {
             return code;
         }
@@ -214,16 +223,15 @@ struct space_meta {
     int dim, entry, top;
 };
 
-static enum wf_code read_space_meta(const json_t *json, const struct wf_space *schema,
+static enum wf_code read_space_meta(json_t *json, const struct wf_space *schema,
                                     struct shard_space *sp, struct space_meta *out,
                                     struct wf_error *err)
 {
     struct space_meta m = {0};
-    if (json_unpack((json_t *)(uintptr_t)json,
-                    "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:F, s:i, s:i}", "name", &m.name,
-                    "content_id", &m.content_id, "dim", &m.dim, "metric", &m.metric, "index",
-                    &m.index, "vectors", &m.vectors, "effort", &m.effort, "row_cap", &m.row_cap,
-                    "max_norm", &sp->max_norm, "entry", &m.entry, "top", &m.top) != 0) {
+    if (json_unpack(json, "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:F, s:i, s:i}", "name",
+                    &m.name, "content_id", &m.content_id, "dim", &m.dim, "metric", &m.metric,
+                    "index", &m.index, "vectors", &m.vectors, "effort", &m.effort, "row_cap",
+                    &m.row_cap, "max_norm", &sp->max_norm, "entry", &m.entry, "top", &m.top) != 0) {
         return lies(err, "section", "meta", "a space lacks a member");
     }
     if (strcmp(m.name, schema->name) != 0 || strcmp(m.content_id, schema->content_id) != 0 ||
@@ -267,12 +275,13 @@ static bool all_finite(const float *x, size_t n)
 
 static enum wf_code open_ranges(const struct shard *s, struct shard_space *sp, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
     const uint32_t dim = sp->schema->dim;
     const char *name = sp->schema->name;
     const void *min = NULL, *step = NULL;
-    enum wf_code code = section(s, "space", name, "min", dim, sizeof(float), &min, err);
+    enum wf_code code = section(&f, "min", dim, sizeof(float), &min, err);
     if (code == WF_OK) {
-        code = section(s, "space", name, "step", dim, sizeof(float), &step, err);
+        code = section(&f, "step", dim, sizeof(float), &step, err);
     }
     if (code == WF_OK && !(all_finite(min, dim) && all_finite(step, dim))) {
         code = lies(err, "space", name, "ranges are not finite");
@@ -293,13 +302,13 @@ static enum wf_code open_ranges(const struct shard *s, struct shard_space *sp, s
 
 static enum wf_code open_codes(const struct shard *s, struct shard_space *sp, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
     const struct wf_space *schema = sp->schema;
     const void *data = NULL;
     sp->codes =
         (struct wf_codes){.codec = sp->spec.codec, .metric = schema->metric, .dim = schema->dim};
     sp->codes.stride = wf_padded_dim(schema->dim) * wf_codec_size(sp->spec.codec);
-    enum wf_code code =
-        section(s, "space", schema->name, "codes", sp->n, sp->codes.stride, &data, err);
+    enum wf_code code = section(&f, "codes", sp->n, sp->codes.stride, &data, err);
     sp->codes.data = data;
     if (code == WF_OK && sp->spec.codec == WF_CODEC_SQ8) {
         code = open_ranges(s, sp, err);
@@ -309,6 +318,7 @@ static enum wf_code open_codes(const struct shard *s, struct shard_space *sp, st
 
 static enum wf_code open_lists(const struct shard *s, struct shard_space *sp, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
     const char *name = sp->schema->name;
     const size_t lists = sp->spec.n;
     const void *centroids = NULL, *offsets = NULL;
@@ -316,10 +326,9 @@ static enum wf_code open_lists(const struct shard *s, struct shard_space *sp, st
                                       .metric = sp->schema->metric,
                                       .dim = sp->schema->dim,
                                       .stride = wf_padded_dim(sp->schema->dim) * sizeof(float)};
-    enum wf_code code =
-        section(s, "space", name, "centroids", lists, sp->centroids.stride, &centroids, err);
+    enum wf_code code = section(&f, "centroids", lists, sp->centroids.stride, &centroids, err);
     if (code == WF_OK) {
-        code = section(s, "space", name, "lists", lists + 1, sizeof(uint32_t), &offsets, err);
+        code = section(&f, "lists", lists + 1, sizeof(uint32_t), &offsets, err);
     }
     if (code != WF_OK) {
         return code;
@@ -338,13 +347,13 @@ static enum wf_code open_lists(const struct shard *s, struct shard_space *sp, st
 static enum wf_code open_graph(const struct shard *s, const struct space_meta *m,
                                struct shard_space *sp, struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
     const char *name = sp->schema->name;
     const void *levels = NULL, *links = NULL;
     struct shard_graph g = {.n = sp->n, .links = sp->spec.n, .entry = m->entry, .top = m->top};
-    enum wf_code code = section(s, "space", name, "levels", sp->n, sizeof(int32_t), &levels, err);
+    enum wf_code code = section(&f, "levels", sp->n, sizeof(int32_t), &levels, err);
     if (code == WF_OK) {
-        code =
-            whole_section(s, "space", name, "links", sizeof(int32_t), &links, &g.n_adjacent, err);
+        code = whole_section(&f, "links", sizeof(int32_t), &links, &g.n_adjacent, err);
     }
     if (code != WF_OK) {
         return code;
@@ -358,11 +367,12 @@ static enum wf_code open_graph(const struct shard *s, const struct space_meta *m
 static enum wf_code open_permutation(const struct shard *s, struct shard_space *sp,
                                      struct wf_error *err)
 {
+    const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
     const char *name = sp->schema->name;
     const void *perm = NULL, *inverse = NULL;
-    enum wf_code code = section(s, "space", name, "perm", sp->n, sizeof(uint32_t), &perm, err);
+    enum wf_code code = section(&f, "perm", sp->n, sizeof(uint32_t), &perm, err);
     if (code == WF_OK) {
-        code = section(s, "space", name, "inverse", s->rows, sizeof(uint32_t), &inverse, err);
+        code = section(&f, "inverse", s->rows, sizeof(uint32_t), &inverse, err);
     }
     if (code != WF_OK) {
         return code;
@@ -383,7 +393,7 @@ static enum wf_code open_permutation(const struct shard *s, struct shard_space *
     return WF_OK;
 }
 
-static enum wf_code open_space(const struct shard *s, unsigned i, const json_t *json,
+static enum wf_code open_space(const struct shard *s, unsigned i, json_t *json,
                                struct wf_error *err)
 {
     struct shard_space *sp = &s->spaces[i];
@@ -449,14 +459,14 @@ static enum wf_code open_parts(struct shard *s, const json_t *spaces, const json
     return code;
 }
 
-static enum wf_code open_meta(struct shard *s, const json_t *meta, struct wf_error *err)
+static enum wf_code open_meta(struct shard *s, json_t *meta, struct wf_error *err)
 {
     int format, number, n_shards;
     json_int_t rows;
     json_t *spaces, *features;
-    if (json_unpack((json_t *)(uintptr_t)meta, "{s:i, s:i, s:i, s:I, s:o, s:o}", "format", &format,
-                    "shard", &number, "n_shards", &n_shards, "rows", &rows, "spaces", &spaces,
-                    "features", &features) != 0) {
+    if (json_unpack(meta, "{s:i, s:i, s:i, s:I, s:o, s:o}", "format", &format, "shard", &number,
+                    "n_shards", &n_shards, "rows", &rows, "spaces", &spaces, "features",
+                    &features) != 0) {
         return lies(err, "section", "meta", "a member is missing");
     }
     if (format != 1) {
@@ -500,8 +510,9 @@ static enum wf_code open_file(const char *dir, uint32_t number, const struct wf_
                               struct shard **out, struct wf_error *err)
 {
     if (number >= m->n_shards) {
-        return wf_fail(err, WF_INVALID, "shard %u was asked for, generation %s has %u", number,
-                       m->name, m->n_shards);
+        wf_fail(err, WF_INVALID, "shard %u was asked for, generation %s has %u", number, m->name,
+                m->n_shards);
+        return WF_INVALID;
     }
     char path[WF_NAME_MAX];
     snprintf(path, sizeof path, "shard-%03u/shard.weft", number);
@@ -511,7 +522,10 @@ static enum wf_code open_file(const char *dir, uint32_t number, const struct wf_
         return code; /* names the file */
     }
     code = shard_view(container, &m->schema, m->name, out, err);
-    return code == WF_OK ? WF_OK : wf_prefix(err, "%s: ", path);
+    if (code != WF_OK) {
+        wf_prefix(err, "%s: ", path);
+    }
+    return code;
 }
 
 enum wf_code shard_open(const char *dir, uint32_t number, struct shard **out, struct wf_error *err)

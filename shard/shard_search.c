@@ -41,14 +41,13 @@ static enum wf_code find_space(const struct shard *s, const char *name, const ch
 
 /* Says whose field it is; built for failures only, because every probe of every query is checked.
  */
-static enum wf_code of_probe(uint32_t i, struct wf_error *err)
+static void of_probe(uint32_t i, struct wf_error *err)
 {
     if (err->field[0] != '\0') {
         char field[sizeof err->field];
         snprintf(field, sizeof field, "probes[%u].%.32s", i, err->field);
         memcpy(err->field, field, sizeof field);
     }
-    return err->code;
 }
 
 static enum wf_code check_vector(const struct shard_space *sp, const struct wire_probe *p,
@@ -106,16 +105,11 @@ static enum wf_code put_hits(const struct shard_want *w, const struct shard_hits
 }
 
 static enum wf_code run_probe(const struct shard_want *w, const struct shard_space *sp,
-                              const struct wire_probe *p, int64_t deadline, struct wf_arena *a,
+                              const struct shard_query *q, struct wf_arena *a,
                               struct wire_columns *out, struct wf_error *err)
 {
-    const struct shard_query q = {.vector = p->vector,
-                                  .k = p->k,
-                                  .effort = p->effort,
-                                  .deadline = deadline,
-                                  .order = w->s->order};
     struct shard_hits hits;
-    enum wf_code code = shard_space_search(sp, &q, a, &hits, err);
+    enum wf_code code = shard_space_search(sp, q, a, &hits, err);
     return code == WF_OK ? put_hits(w, &hits, a, out, err) : code;
 }
 
@@ -168,13 +162,16 @@ static enum wf_code check_probes(const struct shard *s, const struct wire_search
 {
     const struct shard_space **spaces = wf_array(a, const struct shard_space *, rq->n_probes);
     if (spaces == NULL) {
-        return shard_no_room(a, err);
+        (void)!shard_no_room(a, err);
+        return WF_EXHAUSTED;
     }
     for (uint32_t i = 0; i < rq->n_probes; i++) {
         struct wf_error local;
         struct wf_error *e = err == NULL ? &local : err;
-        if (check_probe(s, &rq->probes[i], &spaces[i], e) != WF_OK) {
-            return of_probe(i, e);
+        enum wf_code code = check_probe(s, &rq->probes[i], &spaces[i], e);
+        if (code != WF_OK) {
+            of_probe(i, e);
+            return code;
         }
     }
     *out = spaces;
@@ -208,7 +205,12 @@ enum wf_code shard_search(const struct shard *s, const struct wire_search_reques
         return shard_no_room(arena, err);
     }
     for (uint32_t i = 0; i < rq->n_probes && code == WF_OK; i++) {
-        code = run_probe(&w, spaces[i], &rq->probes[i], deadline, arena, &reply.sources[i], err);
+        const struct shard_query q = {.vector = rq->probes[i].vector,
+                                      .k = rq->probes[i].k,
+                                      .effort = rq->probes[i].effort,
+                                      .deadline = deadline,
+                                      .order = s->order};
+        code = run_probe(&w, spaces[i], &q, arena, &reply.sources[i], err);
     }
     for (uint32_t i = 0; i < rq->n_lookups && code == WF_OK; i++) {
         code = run_lookup(&w, &rq->lookups[i], arena, &reply.sources[rq->n_probes + i], err);

@@ -34,8 +34,11 @@ void shard_select_set(enum shard_select select)
 
 static enum wf_code no_room(const struct wf_arena *a, struct wf_error *err)
 {
+    struct wf_error local;
+    err = err == NULL ? &local : err;
     wf_fail(err, WF_EXHAUSTED, "request needs more than its %zu bytes of memory", a->limit);
-    return err == NULL ? WF_EXHAUSTED : wf_reason(err, "MEMORY");
+    wf_reason(err, "MEMORY");
+    return WF_EXHAUSTED;
 }
 
 uint32_t shard_space_row(const struct shard_space *s, uint32_t row)

@@ -117,6 +117,16 @@ static enum wf_code search(struct rpc_peer *peer, const struct wire_search_reque
     return code == WF_OK ? wire_search_response_read(reply, rq, a, out, err) : code;
 }
 
+static void must_search(struct rpc_peer *peer, const struct wire_search_request *rq,
+                        struct wf_arena *a, struct wire_search_response *out)
+{
+    struct wf_error err = {0};
+    if (search(peer, rq, a, out, &err) != WF_OK) {
+        fail_msg("%s", err.text);
+        abort();
+    }
+}
+
 /* Probe i of the table below: another vector each time. */
 struct query {
     float vector[DIM];
@@ -225,7 +235,7 @@ static void *call_many(void *ctx)
         struct wf_error err;
         wf_arena_reset(&a);
         make_query(&q, c->number * CALLS + i, fx.manifest.name);
-        assert_int_equal(search(c->peer, &q.rq, &a, &got, &err), WF_OK);
+        must_search(c->peer, &q.rq, &a, &got);
         assert_int_equal(shard_search(c->s->shard, &q.rq, INT64_MAX, &a, &want, &err), WF_OK);
         assert_equal_answers(&got, &want);
     }
@@ -375,9 +385,7 @@ static void the_executable_serves_until_it_is_told(void **state)
         struct query q;
         struct wire_search_response got;
         make_query(&q, 40, fx.manifest.name);
-        if (search(peer, &q.rq, &a, &got, &err) != WF_OK) {
-            fail_msg("%s", err.text);
-        }
+        must_search(peer, &q.rq, &a, &got);
         assert_int_equal(got.sources[0].n, q.probe.k);
         assert_int_equal(got.documents, fx.manifest.shard_rows[i]);
         rpc_peer_close(peer);

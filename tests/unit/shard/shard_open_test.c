@@ -172,7 +172,9 @@ static void a_shard_of_another_schema_is_refused(void **state)
         struct wf_schema schema = c->schema;
         schema.spaces[0].dim += what == 0;
         schema.spaces[0].metric = what == 1 ? WF_METRIC_L2 : schema.spaces[0].metric;
-        schema.spaces[0].content_id[0] = what == 2 ? 'x' : schema.spaces[0].content_id[0];
+        if (what == 2) {
+            schema.spaces[0].content_id[0] = 'x';
+        }
         schema.n_spaces -= what == 3;
         schema.attrs[0].type = what == 4 ? WF_ATTR_TEXT : schema.attrs[0].type;
         struct wf_container *container;
