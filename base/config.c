@@ -162,8 +162,12 @@ static bool env_name(const char *variable, size_t size, char name[NAME_MOST])
     }
     for (size_t i = prefix; i < size && n < NAME_MOST - 1; i++) {
         bool dot = variable[i] == '_' && i + 1 < size && variable[i + 1] == '_';
-        name[n++] = dot ? '.' : (char)tolower((unsigned char)variable[i]);
-        i += dot;
+        if (dot) {
+            name[n++] = '.';
+            i++;
+        } else {
+            name[n++] = (char)tolower((unsigned char)variable[i]);
+        }
         dotted |= dot;
     }
     name[n] = '\0';
@@ -259,6 +263,7 @@ static enum wf_code load_all(struct load *l, const char *file, const char *const
     return WF_OK;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a table, its three sources and three outputs. */
 enum wf_code wf_config_load(const struct wf_option *table, unsigned n, const char *file,
                             const char *const *sets, unsigned n_sets, void *into,
                             struct wf_config **out, struct wf_error *err)

@@ -137,10 +137,12 @@ static void answer(const struct wf_http *h, const char *method, const char *path
     say(reply, MHD_HTTP_NOT_FOUND, "no such page\n");
 }
 
-/* libmicrohttpd calls this when the head of a request is in. */
+/* libmicrohttpd calls this when the head of a request is in; the parameters are its own. */
+/* NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
-                                  size_t *upload_size, void **request)
+                                  size_t *upload_size, /* NOLINT(readability-non-const-parameter) */
+                                  void **request)
 {
     (void)version;
     (void)upload;

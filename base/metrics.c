@@ -163,7 +163,7 @@ void wf_observe_ns(struct wf_metrics *m, unsigned id, unsigned label, int64_t ns
 static uint64_t histogram_read(struct wf_metrics *m, unsigned i, uint64_t *out, uint64_t *sum_ns)
 {
     uint64_t total = 0;
-    memset(out, 0, WF_BUCKETS * sizeof *out);
+    memset(out, 0, (size_t)WF_BUCKETS * sizeof *out);
     *sum_ns = 0;
     for (unsigned s = 0; s < STRIPES; s++) {
         struct buckets *b = atomic_load(&m->stripes[s].buckets[i]);

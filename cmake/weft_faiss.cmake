@@ -30,13 +30,13 @@ set_target_properties(Faiss::C PROPERTIES
 
 # FAISS's headers want omp.h, which each compiler has of its own OpenMP runtime, clang often none at
 # all. FAISS computes with GCC's runtime, so clang gets that header, alone of GCC's directory and
-# without the argument of __malloc__, which is GCC's own.
+# without the argument of __malloc__, which is GCC's own. clang-tidy reads it in every build.
+execute_process(COMMAND g++ -print-file-name=include/omp.h
+  OUTPUT_VARIABLE wf_omp_header OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+file(READ "${wf_omp_header}" wf_omp_text)
+string(REGEX REPLACE "__malloc__ [(][a-z_]+[)]" "__malloc__" wf_omp_text "${wf_omp_text}")
+file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/openmp/omp.h" CONTENT "@wf_omp_text@" @ONLY)
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  execute_process(COMMAND g++ -print-file-name=include/omp.h
-    OUTPUT_VARIABLE wf_omp_header OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-  file(READ "${wf_omp_header}" wf_omp_text)
-  string(REGEX REPLACE "__malloc__ [(][a-z_]+[)]" "__malloc__" wf_omp_text "${wf_omp_text}")
-  file(CONFIGURE OUTPUT "${CMAKE_BINARY_DIR}/openmp/omp.h" CONTENT "@wf_omp_text@" @ONLY)
   set_property(TARGET Faiss::Cxx APPEND PROPERTY
     INTERFACE_INCLUDE_DIRECTORIES "${CMAKE_BINARY_DIR}/openmp")
 endif()

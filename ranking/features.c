@@ -258,7 +258,7 @@ static void fill_column(const struct rank_binding *b, uint32_t j,
         if (f == NULL) {
             value = NAN;
         } else if (f->source == RANK_FROM_ITEM) {
-            value = item[b->item_column[j]];
+            value = item == NULL ? NAN : item[b->item_column[j]];
         } else if (f->id == RANK_RETRIEVAL_SCORE) {
             value = rows->retrieval_score[i];
         } else if (f->id == RANK_RETRIEVAL_RANK) {
@@ -266,7 +266,7 @@ static void fill_column(const struct rank_binding *b, uint32_t j,
         } else if (f->source == RANK_FROM_USER) {
             value = user_value(context->user, f->id);
         } else if (need != RANK_N_NEEDS) {
-            value = cross_value(context->user, need, item[b->need[need]]);
+            value = item == NULL ? NAN : cross_value(context->user, need, item[b->need[need]]);
         } else if (rows->profile_similarity != NULL) {
             value = rows->profile_similarity[i];
         }
