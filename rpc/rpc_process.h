@@ -64,7 +64,7 @@ struct rpc_process_conf {
         {"rpc.max_requests",                                                                       \
          WF_INT,                                                                                   \
          WF_OPT(type, m.max_requests),                                                             \
-         "1024",                                                                                   \
+         "256",                                                                                    \
          "1",                                                                                      \
          "65536",                                                                                  \
          "Requests in flight; one more is refused with RESOURCE_EXHAUSTED and a retry hint.",      \

@@ -298,7 +298,7 @@ static enum wf_code probe_by_faiss(struct scan *sc, const struct probe_plan *pla
 }
 
 /* FAISS pays where the kernel is slow and the lists hold much more than FAISS would keep. */
-static bool faiss_pays(const struct probe_plan *plan, uint32_t k)
+static bool selecting_pays(const struct probe_plan *plan, uint32_t k)
 {
     if (select_now != SHARD_SELECT_AUTO) {
         return select_now == SHARD_SELECT_FAISS && plan->n > 0;
@@ -319,7 +319,7 @@ static enum wf_code search_ivf(const struct shard_space *s, const struct shard_q
         return code;
     }
     uint32_t done = 0;
-    if (faiss_pays(&plan, q->k)) {
+    if (selecting_pays(&plan, q->k)) {
         code = probe_by_faiss(&sc, &plan, a, &done, err);
     } else {
         done = probe_by_kernel(&sc, &plan);
