@@ -31,18 +31,50 @@ void tool_client_close(struct tool_client *c)
     rpc_loop_stop(c->loop);
 }
 
+/* `msg` NULL: it did not fit in the arena. */
+static enum wf_code ask(struct tool_client *c, enum wire_method m, const ProtobufCMessage *msg,
+                        const struct rpc_call_config *like, const ProtobufCMessage **reply,
+                        struct wf_error *err)
+{
+    const struct wire_method_info *method = wire_method(m);
+    struct rpc_call_config config = *like;
+    config.path = method->path;
+    config.reply = method->response;
+    if (msg == NULL) {
+        return wf_fail(err, WF_EXHAUSTED, "the request does not fit in %zu bytes",
+                       like->arena->limit);
+    }
+    return rpc_call_wait(c->peer, &config, msg, reply, err);
+}
+
 enum wf_code tool_client_recommend(struct tool_client *c, const struct wire_recommend_request *rq,
                                    int64_t deadline, struct wf_arena *arena,
                                    struct wire_recommend_response *out, struct wf_error *err)
 {
-    const struct wire_method_info *method = wire_method(WIRE_RECOMMEND);
-    const struct rpc_call_config config = {
-        .path = method->path, .reply = method->response, .deadline = deadline, .arena = arena};
-    const ProtobufCMessage *msg = wire_recommend_request_message(rq, arena);
-    if (msg == NULL) {
-        return wf_fail(err, WF_EXHAUSTED, "the request does not fit in %zu bytes", arena->limit);
-    }
+    const struct rpc_call_config config = {.deadline = deadline, .arena = arena};
     const ProtobufCMessage *reply;
-    const enum wf_code code = rpc_call_wait(c->peer, &config, msg, &reply, err);
+    const enum wf_code code =
+        ask(c, WIRE_RECOMMEND, wire_recommend_request_message(rq, arena), &config, &reply, err);
     return code == WF_OK ? wire_recommend_response_read(reply, arena, out, err) : code;
+}
+
+enum wf_code tool_client_draw(struct tool_client *c, const struct wire_draw_request *rq,
+                              int64_t deadline, struct wf_arena *arena,
+                              struct wire_draw_response *out, struct wf_error *err)
+{
+    const struct rpc_call_config config = {.deadline = deadline, .arena = arena};
+    const ProtobufCMessage *reply;
+    const enum wf_code code =
+        ask(c, WIRE_DRAW, wire_draw_request_message(rq, arena), &config, &reply, err);
+    return code == WF_OK ? wire_draw_response_read(reply, rq, out, err) : code;
+}
+
+enum wf_code tool_client_describe(struct tool_client *c, int64_t deadline, struct wf_arena *arena,
+                                  struct wire_describe_response *out, struct wf_error *err)
+{
+    const struct rpc_call_config config = {.deadline = deadline, .arena = arena};
+    const ProtobufCMessage *reply;
+    const enum wf_code code =
+        ask(c, WIRE_DESCRIBE, wire_describe_request_message(arena), &config, &reply, err);
+    return code == WF_OK ? wire_describe_response_read(reply, arena, out, err) : code;
 }

@@ -10,7 +10,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
-#include "proto/wire.h"
+#include "proto/wire_coordinator.h"
 #include "rpc/rpc.h"
 
 enum { TOOL_CLIENT_MESSAGE_MAX = 16 << 20, TOOL_CLIENT_ARENA_MAX = 64 << 20 };
@@ -29,5 +29,13 @@ WF_MUST_CHECK enum wf_code tool_client_recommend(struct tool_client *c,
                                                  int64_t deadline, struct wf_arena *arena,
                                                  struct wire_recommend_response *out,
                                                  struct wf_error *err);
+WF_MUST_CHECK enum wf_code tool_client_draw(struct tool_client *c,
+                                            const struct wire_draw_request *rq, int64_t deadline,
+                                            struct wf_arena *arena, struct wire_draw_response *out,
+                                            struct wf_error *err);
+WF_MUST_CHECK enum wf_code tool_client_describe(struct tool_client *c, int64_t deadline,
+                                                struct wf_arena *arena,
+                                                struct wire_describe_response *out,
+                                                struct wf_error *err);
 
 #endif

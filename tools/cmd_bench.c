@@ -1,36 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * cmd_bench.c - weft bench: open-loop load at a rate, with latencies, coverage and the CPU of every
- * process.
+ * process. The coordinator says whom to ask about and what its processes have used; its figures of
+ * the shards are up to a second old, so each reading waits until all are newer than the moment that
+ * it is for.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <jansson.h>
 
 #include "base/arena.h"
-#include "base/file.h"
+#include "base/clock.h"
 #include "tools/commands.h"
 #include "tools/load.h"
 #include "tools/text.h"
 
-enum { PROCESSES_MAX = 512 };
+#define CALL_TIMEOUT (5 * WF_SECOND)
+#define PATIENCE     (4 * WF_SECOND) /* with figures that stay old */
+#define POLL         (50 * WF_MILLISECOND)
 
 struct args {
-    const char *target, *cluster, *generation, *surface, *by;
+    const char *target, *surface, *by;
     double rate, seconds, warmup;
     uint64_t k, rank_limit, seed, timeout_ms;
 };
 #define ARG(member) offsetof(struct args, member)
 static const struct tool_option options[] = {
-    {"target", TOOL_STR, ARG(target), "HOST:PORT", "The coordinator.", NULL, 0, 0, false},
-    {"cluster", TOOL_STR, ARG(cluster), "FILE",
-     "The line that weft up printed: gives the target and the processes whose CPU is measured.",
-     NULL, 0, 0, false},
-    {"generation", TOOL_STR, ARG(generation), "GEN", "Whose users and items are drawn.", NULL, 0, 0,
-     true},
+    {"target", TOOL_STR, ARG(target), "HOST:PORT", "The coordinator.", NULL, 0, 0, true},
     {"rate", TOOL_REAL, ARG(rate), "R", "Requests per second.", "100", 0.1, 1e6, false},
     {"seconds", TOOL_REAL, ARG(seconds), "S", "How long.", "10", 0.1, 86400, false},
     {"warmup", TOOL_REAL, ARG(warmup), "S", "Load that is not counted, first.", "1", 0, 3600,
@@ -46,105 +41,70 @@ static const struct tool_option options[] = {
     {"seed", TOOL_UINT, ARG(seed), "N", "Order of the draws.", "1", 0, 0, false},
 };
 
-/* The processes of a cluster and the CPU that each had used. */
-struct processes {
-    struct {
-        int pid;
-        bool coordinator;
-        char name[48];
-        double before, after; /* CPU seconds */
-    } of[PROCESSES_MAX];
-    unsigned n;
-    char target[96];
+/* What the coordinator's processes had used at one moment. */
+struct figures {
+    struct wire_describe_response at;
+    uint32_t n_old; /* shard processes whose figure is older than the moment */
+    struct wf_arena arena;
 };
 
-static void add_process(struct processes *p, const json_t *entry, bool coordinator)
+static enum wf_code take_figures(struct tool_client *client, struct figures *f,
+                                 struct wf_error *err)
 {
-    const json_t *pid = json_object_get(entry, "pid");
-    if (p->n == PROCESSES_MAX || !json_is_integer(pid)) {
-        return;
-    }
-    p->of[p->n].pid = (int)json_integer_value(pid);
-    p->of[p->n].coordinator = coordinator;
-    if (coordinator) {
-        snprintf(p->of[p->n].name, sizeof p->of[0].name, "coordinator");
-    } else {
-        snprintf(p->of[p->n].name, sizeof p->of[0].name, "shard %d replica %d",
-                 (int)json_integer_value(json_object_get(entry, "shard")),
-                 (int)json_integer_value(json_object_get(entry, "replica")));
-    }
-    p->n++;
-}
-
-static enum wf_code read_cluster(const char *path, struct processes *p, struct wf_error *err)
-{
-    char *text;
-    size_t size, i;
-    json_t *entry;
-    enum wf_code code = wf_read_file(path, 1 << 20, &text, &size, err);
-    if (code != WF_OK) {
-        return code;
-    }
-    json_t *root = json_loadb(text, size, JSON_DISABLE_EOF_CHECK, NULL);
-    wf_xfree(text);
-    const char *target = json_string_value(json_object_get(root, "coordinator"));
-    if (target == NULL) {
-        code = wf_fail(err, WF_INVALID, "%s: not the line that weft up prints", path);
-    } else {
-        snprintf(p->target, sizeof p->target, "%s", target);
-        json_array_foreach(json_object_get(root, "coordinators"), i, entry)
-        {
-            add_process(p, entry, true);
+    const int64_t moment = wf_now();
+    wf_arena_init(&f->arena, TOOL_CLIENT_ARENA_MAX);
+    for (;;) {
+        wf_arena_reset(&f->arena);
+        const int64_t sent = wf_now();
+        const enum wf_code code =
+            tool_client_describe(client, sent + CALL_TIMEOUT, &f->arena, &f->at, err);
+        f->n_old = 0;
+        for (uint32_t i = 0; code == WF_OK && i < f->at.n_processes; i++) {
+            f->n_old += f->at.processes[i].age_us > (uint64_t)((sent - moment) / WF_MICROSECOND);
         }
-        json_array_foreach(json_object_get(root, "shards"), i, entry)
-        {
-            add_process(p, entry, false);
+        if ((code == WF_OK && f->n_old == 0) || sent - moment > PATIENCE) {
+            return code;
+        }
+        tool_sleep_until(sent + POLL);
+    }
+}
+
+/* Two moments; the CPU between them is told in microseconds. */
+struct usage {
+    const struct figures *before, *after;
+};
+
+/* A counter that fell is that of a process that was started again. */
+static double grown(uint64_t before, uint64_t after)
+{
+    return (double)(after >= before ? after - before : after);
+}
+
+/* Of the i-th process of `after`; 0 for one that `before` does not know. */
+static double shard_us(const struct usage *u, uint32_t i)
+{
+    const struct wire_process_cpu *p = &u->after->at.processes[i];
+    for (uint32_t j = 0; j < u->before->at.n_processes; j++) {
+        const struct wire_process_cpu *old = &u->before->at.processes[j];
+        if (old->shard == p->shard && old->replica == p->replica) {
+            return grown(old->cpu_us, p->cpu_us);
         }
     }
-    json_decref(root);
-    return code;
+    return 0;
 }
 
-/* utime + stime of /proc/PID/stat (proc(5), fields 14 and 15), seconds; 0 when the process is gone.
- */
-static double cpu_of(int pid)
-{
-    char path[64], text[1024];
-    unsigned long user = 0, system = 0;
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        return 0;
-    }
-    const size_t size = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[size] = '\0';
-    const char *at = strrchr(text, ')'); /* the name before it may hold anything */
-    for (int field = 2; at != NULL && field < 14; field++) {
-        at = strchr(at + 1, ' ');
-    }
-    char *end;
-    if (at != NULL) {
-        user = strtoul(at, &end, 10);
-        system = strtoul(end, NULL, 10);
-    }
-    return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
-}
-
-static void note_cpu(struct processes *p, bool after)
-{
-    for (unsigned i = 0; i < p->n; i++) {
-        *(after ? &p->of[i].after : &p->of[i].before) = cpu_of(p->of[i].pid);
-    }
-}
-
-static double cpu_us(const struct processes *p, bool coordinator, uint64_t queries)
+static double shards_us(const struct usage *u)
 {
     double sum = 0;
-    for (unsigned i = 0; i < p->n; i++) {
-        sum += p->of[i].coordinator == coordinator ? p->of[i].after - p->of[i].before : 0;
+    for (uint32_t i = 0; i < u->after->at.n_processes; i++) {
+        sum += shard_us(u, i);
     }
-    return queries == 0 ? 0 : sum * 1e6 / (double)queries;
+    return sum;
+}
+
+static double coordinator_us(const struct usage *u)
+{
+    return grown(u->before->at.cpu_us, u->after->at.cpu_us);
 }
 
 static double quantile_us(const struct tool_load_result *r, double q)
@@ -153,7 +113,7 @@ static double quantile_us(const struct tool_load_result *r, double q)
 }
 
 static void print_json(const struct args *a, const struct tool_load_result *r,
-                       const struct processes *p)
+                       const struct usage *u)
 {
     const double answered = r->ok == 0 ? 1 : (double)r->ok;
     printf("{\"offered_qps\":%.2f,\"achieved_qps\":%.2f,\"sent\":%llu,\"refused\":%llu,\"late\":%"
@@ -164,21 +124,20 @@ static void print_json(const struct args *a, const struct tool_load_result *r,
     printf("\"latency_us\":{\"p50\":%.0f,\"p90\":%.0f,\"p99\":%.0f,\"p999\":%.0f,\"max\":%.0f},",
            quantile_us(r, 0.5), quantile_us(r, 0.9), quantile_us(r, 0.99), quantile_us(r, 0.999),
            (double)wf_histogram_max(r->latency) / 1e3);
-    if (p->n > 0) {
-        printf("\"cpu_us_per_query\":{\"coordinator\":%.1f,\"shards\":%.1f},\"processes\":[",
-               cpu_us(p, true, r->ok), cpu_us(p, false, r->ok));
-        for (unsigned i = 0; i < p->n; i++) {
-            printf("%s{\"name\":\"%s\",\"cpu_us_per_query\":%.1f}", i == 0 ? "" : ",",
-                   p->of[i].name, (p->of[i].after - p->of[i].before) * 1e6 / answered);
-        }
-        printf("],");
+    printf("\"cpu_us_per_query\":{\"coordinator\":%.1f,\"shards\":%.1f},\"processes\":[",
+           coordinator_us(u) / answered, shards_us(u) / answered);
+    for (uint32_t i = 0; i < u->after->at.n_processes; i++) {
+        const struct wire_process_cpu *p = &u->after->at.processes[i];
+        printf("%s{\"shard\":%u,\"replica\":%u,\"cpu_us_per_query\":%.1f}", i == 0 ? "" : ",",
+               p->shard, p->replica, shard_us(u, i) / answered);
     }
+    printf("],");
     printf("\"search_us_per_query\":%.1f,\"scanned_per_query\":%.0f,\"coverage_min\":%.6g}\n",
            (double)r->search_us / answered, (double)r->scanned / answered, r->coverage_min);
 }
 
 static void print_text(const struct args *a, const struct tool_load_result *r,
-                       const struct processes *p)
+                       const struct usage *u)
 {
     const double answered = r->ok == 0 ? 1 : (double)r->ok;
     printf("offered   %.1f queries/s for %.1f s, answered in time %.1f/s\n", a->rate, a->seconds,
@@ -192,14 +151,16 @@ static void print_text(const struct args *a, const struct tool_load_result *r,
            (double)wf_histogram_max(r->latency) / 1e3);
     printf("coverage  at least %.4f, %.0f rows compared per query\n", r->coverage_min,
            (double)r->scanned / answered);
-    for (unsigned i = 0; i < p->n; i++) {
-        printf("cpu       %-20s %.1f us per query\n", p->of[i].name,
-               (p->of[i].after - p->of[i].before) * 1e6 / answered);
+    printf("cpu       coordinator %.1f us per query, shards %.1f\n", coordinator_us(u) / answered,
+           shards_us(u) / answered);
+    for (uint32_t i = 0; i < u->after->at.n_processes; i++) {
+        const struct wire_process_cpu *p = &u->after->at.processes[i];
+        printf("cpu       shard %u replica %u %.1f us per query\n", p->shard, p->replica,
+               shard_us(u, i) / answered);
     }
 }
 
-static enum wf_code load_of(const struct args *a, const struct tool_subjects *subjects,
-                            struct tool_load *load, struct wf_error *err)
+static enum wf_code load_of(const struct args *a, struct tool_load *load, struct wf_error *err)
 {
     const bool similar = strncmp(a->surface, "similar", 7) == 0;
     if (a->by[0] != '\0' && strcmp(a->by, "user") != 0 && strcmp(a->by, "item") != 0) {
@@ -212,86 +173,115 @@ static enum wf_code load_of(const struct args *a, const struct tool_subjects *su
                                .k = (uint32_t)a->k,
                                .rank_limit = (uint32_t)a->rank_limit,
                                .by_item = a->by[0] == '\0' ? similar : a->by[0] == 'i'};
-    if ((load->by_item ? subjects->items.n : subjects->users.n) == 0) {
-        return wf_fail(err, WF_INVALID, "%s: the generation has no %s", a->generation,
-                       load->by_item ? "items" : "users; --by item draws items");
+    return WF_OK;
+}
+
+/* All that is reported of one run. */
+struct measured {
+    struct figures before, after;
+    struct tool_load_result result;
+};
+
+static void release(struct measured *m)
+{
+    wf_histogram_destroy(m->result.latency);
+    wf_arena_fini(&m->before.arena);
+    wf_arena_fini(&m->after.arena);
+}
+
+/* On failure too `out` is to be released. */
+static enum wf_code measure(struct tool_client *client, const struct tool_subjects *subjects,
+                            struct tool_load load, double warmup, struct measured *out,
+                            struct wf_error *err)
+{
+    if (warmup > 0) {
+        const double seconds = load.seconds;
+        load.seconds = warmup;
+        tool_load_run(client, subjects, &load, &out->result);
+        wf_histogram_destroy(out->result.latency);
+        out->result.latency = NULL;
+        load.first = out->result.sent;
+        load.seconds = seconds;
+    }
+    const enum wf_code code = take_figures(client, &out->before, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    tool_load_run(client, subjects, &load, &out->result);
+    return take_figures(client, &out->after, err);
+}
+
+static enum wf_code report(const struct tool_call *call, const struct measured *m,
+                           struct wf_error *err)
+{
+    const struct tool_load_result *r = &m->result;
+    const struct usage u = {&m->before, &m->after};
+    (call->json ? print_json : print_text)(call->args, r, &u);
+    if (m->after.n_old > 0) {
+        fprintf(stderr, "%u of %u shard processes did not tell their CPU time after the load\n",
+                m->after.n_old, m->after.at.n_processes);
+    }
+    if (r->ok == 0) {
+        return wf_fail(err, WF_UNAVAILABLE, "no request was answered: %s", r->first_error);
+    }
+    if (r->errors > 0) {
+        fprintf(stderr, "first error: %s\n", r->first_error);
     }
     return WF_OK;
 }
 
-static void measure(struct tool_client *client, const struct tool_subjects *subjects,
-                    struct tool_load *load, double warmup, struct processes *p,
-                    struct tool_load_result *result)
-{
-    if (warmup > 0) {
-        const double seconds = load->seconds;
-        load->seconds = warmup;
-        tool_load_run(client, subjects, load, result);
-        wf_histogram_destroy(result->latency);
-        load->first = result->sent;
-        load->seconds = seconds;
-    }
-    note_cpu(p, false);
-    tool_load_run(client, subjects, load, result);
-    note_cpu(p, true);
-}
-
-static enum wf_code bench(const struct tool_call *call, struct processes *p,
-                          const struct tool_subjects *subjects, struct wf_error *err)
+static enum wf_code bench(const struct tool_call *call, struct tool_client *client,
+                          const struct tool_load *load, struct wf_error *err)
 {
     const struct args *a = call->args;
-    struct tool_load load;
-    struct tool_load_result result;
-    struct tool_client client;
-    enum wf_code code = load_of(a, subjects, &load, err);
-    if (code == WF_OK) {
-        code = tool_client_open(a->target != NULL ? a->target : p->target, 1, &client, err);
-    }
+    const enum wire_draw_kind kind = load->by_item ? WIRE_DRAW_ITEMS : WIRE_DRAW_USERS;
+    const uint64_t want = (uint64_t)(a->rate * (a->seconds + a->warmup)) + 1;
+    struct measured m = {0};
+    struct tool_subjects subjects;
+    enum wf_code code = tool_subjects_open(client, kind, a->seed, want, &subjects, err);
     if (code != WF_OK) {
         return code;
     }
-    measure(&client, subjects, &load, a->warmup, p, &result);
-    tool_client_close(&client);
-    (call->json ? print_json : print_text)(a, &result, p);
-    if (result.ok == 0) {
-        code = wf_fail(err, WF_UNAVAILABLE, "no request was answered: %s", result.first_error);
-    } else if (result.errors > 0) {
-        fprintf(stderr, "first error: %s\n", result.first_error);
+    if (subjects.n == 0) {
+        code = wf_fail(err, WF_INVALID, "the generation has no %s",
+                       load->by_item ? "items" : "users; --by item draws items");
+    } else {
+        code = measure(client, &subjects, *load, a->warmup, &m, err);
     }
-    wf_histogram_destroy(result.latency);
+    if (code == WF_OK) {
+        code = report(call, &m, err);
+    }
+    release(&m);
+    tool_subjects_close(&subjects);
     return code;
 }
 
 static enum wf_code run(const struct tool_call *call, struct wf_error *err)
 {
     const struct args *a = call->args;
-    struct processes p = {0};
-    struct tool_subjects subjects;
-    if (a->target == NULL && a->cluster == NULL) {
-        return tool_usage(err, "--target HOST:PORT or --cluster FILE is missing");
-    }
-    enum wf_code code = a->cluster == NULL ? WF_OK : read_cluster(a->cluster, &p, err);
+    struct tool_load load = {0};
+    struct tool_client client;
+    enum wf_code code = load_of(a, &load, err);
     if (code == WF_OK) {
-        code = tool_subjects_open(a->generation, a->seed, &subjects, err);
+        code = tool_client_open(a->target, 1, &client, err);
     }
     if (code != WF_OK) {
         return code;
     }
-    code = bench(call, &p, &subjects, err);
-    tool_subjects_close(&subjects);
+    code = bench(call, &client, &load, err);
+    tool_client_close(&client);
     return code;
 }
 
 const struct tool_command tool_bench = {
     .name = "bench",
     .what = "open-loop load on a coordinator",
-    .examples =
-        "weft up gen > up.json &\n"
-        "weft bench --cluster up.json --generation gen --rate 300 --seconds 30\n"
-        "weft bench --target 127.0.0.1:7000 --generation gen --surface similar --rate 100 --json\n",
-    .notes = "Users and items of the generation are drawn by --seed without repeats. Latency "
-             "counts from the time at\n"
-             "which a request should have been sent.\n",
+    .examples = "weft bench --target 127.0.0.1:7000 --rate 300 --seconds 30\n"
+                "weft bench --target 127.0.0.1:7000 --surface similar --rate 100 --k 20 --json\n",
+    .notes =
+        "The coordinator draws users and items by --seed without repeats. Latency counts from\n"
+        "the time at which a request should have been sent. CPU is that of this coordinator\n"
+        "and of its shards, background work included.\n",
     TOOL_OPTIONS(options),
     .size = sizeof(struct args),
     .run = run,

@@ -25,13 +25,6 @@ struct call {
     int64_t due;
 };
 
-static void sleep_until(int64_t when)
-{
-    const struct timespec at = {.tv_sec = when / WF_SECOND, .tv_nsec = when % WF_SECOND};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
-    }
-}
-
 static void count_answer(struct run *run, const ProtobufCMessage *reply, int64_t latency)
 {
     struct tool_load_result *r = run->result;
@@ -94,7 +87,7 @@ static void send_one(struct run *run, struct tool_client *client,
 {
     const struct tool_load *load = run->load;
     const struct wire_method_info *method = wire_method(WIRE_RECOMMEND);
-    char id[WF_SKU_MAX + 1];
+    const char *id = subjects->ids[(load->first + i) % subjects->n];
     const char *const skus[] = {id};
     struct wire_recommend_request rq = {.request_id = "",
                                         .surface = load->surface,
@@ -106,7 +99,6 @@ static void send_one(struct run *run, struct tool_client *client,
                                         .filter = "",
                                         .segment = "",
                                         .context_user = ""};
-    tool_subject(load->by_item ? &subjects->items : &subjects->users, load->first + i, id);
     rq.subject = load->by_item ? WIRE_SUBJECT_ITEMS : WIRE_SUBJECT_USER;
     rq.skus = load->by_item ? skus : NULL;
     rq.n_skus = load->by_item;
@@ -136,7 +128,7 @@ void tool_load_run(struct tool_client *client, const struct tool_subjects *subje
     const int64_t start = wf_now() + WF_MILLISECOND;
     for (uint64_t i = 0; i < n; i++) {
         const int64_t due = start + (int64_t)((double)i * 1e9 / load->rate);
-        sleep_until(due);
+        tool_sleep_until(due);
         pthread_mutex_lock(&run.mu);
         run.pending++;
         pthread_mutex_unlock(&run.mu);
@@ -149,9 +141,17 @@ void tool_load_run(struct tool_client *client, const struct tool_subjects *subje
     }
     pthread_mutex_unlock(&run.mu);
     out->sent = n;
-    out->seconds = (double)(wf_now() - start) / 1e9;
+    const double took = (double)(wf_now() - start) / 1e9;
+    out->seconds = took > load->seconds ? took : load->seconds;
     wf_arena_fini(&scratch);
     wf_arena_fini(&run.arena);
     pthread_cond_destroy(&run.all_home);
     pthread_mutex_destroy(&run.mu);
+}
+
+void tool_sleep_until(int64_t when)
+{
+    const struct timespec at = {.tv_sec = when / WF_SECOND, .tv_nsec = when % WF_SECOND};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR) {
+    }
 }

@@ -20,20 +20,22 @@ struct tool_load {
     uint64_t timeout_ms;
     const char *surface;
     uint32_t k, rank_limit;
-    bool by_item;   /* items as subjects instead of users */
+    bool by_item;   /* the subjects are items, not users */
     uint64_t first; /* number of the first draw */
 };
 struct tool_load_result {
     uint64_t sent, ok, refused, late, errors;
     struct wf_histogram *latency; /* of answers, owned */
-    double seconds;               /* first send to last answer */
+    double seconds;               /* of load, and on to the last answer */
     double coverage_min;
     uint64_t search_us; /* sum over shards and answers */
     uint64_t scanned;
     char first_error[200]; /* "" when none */
 };
-/* Blocks until every request has its outcome. */
+/* Blocks until every request has its outcome. `subjects` are not none. */
 void tool_load_run(struct tool_client *client, const struct tool_subjects *subjects,
                    const struct tool_load *load, struct tool_load_result *out);
+/* Monotonic. */
+void tool_sleep_until(int64_t when);
 
 #endif

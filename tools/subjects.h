@@ -1,31 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * subjects.h - users and items of a generation in a seeded order without repeats: step i gives id
- * (first + i * step) mod n with step coprime to n, so the same id comes again after n draws only.
+ * subjects.h - users or items of the generation that a coordinator serves, drawn by it: in a seeded
+ * order without repeats, so that a run can be repeated and caches are not flattered.
  */
 #ifndef TOOL_SUBJECTS_H
 #define TOOL_SUBJECTS_H
 
 #include <stdint.h>
 
-#include "base/generation.h"
-#include "base/idmap.h"
+#include "proto/wire_coordinator.h"
+#include "tools/client.h"
 
-struct tool_ids {
-    uint64_t n, first, step;
-    uint32_t n_maps;
-    struct wf_idmap *maps; /* one for users, one per shard for items */
-};
+/* More draws than this repeat the first ones. */
+enum { TOOL_SUBJECTS_MAX = 1 << 20 };
+
 struct tool_subjects {
-    struct wf_manifest *manifest;
-    struct wf_container **containers; /* global, then shards */
-    struct tool_ids users, items;
+    const char **ids; /* in the order drawn */
+    uint64_t n;
+    struct wf_arena arena; /* holds them */
 };
-/* Maps the ids of GEN; `seed` fixes both orders. Checks tables of contents, not every byte. */
-WF_MUST_CHECK enum wf_code tool_subjects_open(const char *gen, uint64_t seed,
+/* The first `want` draws, or as many as there are. Blocks. */
+WF_MUST_CHECK enum wf_code tool_subjects_open(struct tool_client *client, enum wire_draw_kind kind,
+                                              uint64_t seed, uint64_t want,
                                               struct tool_subjects *out, struct wf_error *err);
 void tool_subjects_close(struct tool_subjects *s);
-/* The id of draw i, NUL-terminated into text. ids->n > 0. */
-void tool_subject(const struct tool_ids *ids, uint64_t i, char text[WF_SKU_MAX + 1]);
 
 #endif

@@ -170,12 +170,29 @@ class WholeAnswer(unittest.TestCase):
 
     def test_bench_sends_what_it_says(self):
         with Cluster(generation()) as cluster:
-            done = weft("bench", "--target", cluster.target, "--generation", generation(), "--rate", 50, "--seconds", 2,
-                        "--surface", "for_you", "--k", 10, "--rank-limit", 50, "--json")
-            report = json.loads(done.stdout)
-            self.assertEqual(report["errors"], 0)
-            self.assertEqual(report["coverage_min"], 1.0)
-            self.assertAlmostEqual(report["offered_qps"], 50, delta=1)
+            for surface in ("for_you", "similar"):
+                done = weft("bench", "--target", cluster.target, "--rate", 50, "--seconds", 2,
+                            "--surface", surface, "--k", 10, "--rank-limit", 50, "--json")
+                self.assertEqual(done.stderr, "")
+                report = json.loads(done.stdout)
+                self.assertEqual(report["sent"], 100)
+                self.assertEqual(report["refused"] + report["late"] + report["errors"], 0)
+                self.assertEqual(report["coverage_min"], 1.0)
+                self.assertAlmostEqual(report["offered_qps"], 50, delta=1)
+                self.assertAlmostEqual(report["achieved_qps"], 50, delta=10)
+                latency = [report["latency_us"][q] for q in ("p50", "p90", "p99", "p999", "max")]
+                self.assertEqual(latency, sorted(latency))
+                self.assertGreater(latency[0], 0)
+                self.assertGreater(report["search_us_per_query"], 0)
+                used = report["cpu_us_per_query"]
+                self.assertTrue(0 < used["coordinator"] < 100_000)
+                self.assertTrue(0 < used["shards"] < 100_000)
+                self.assertEqual([p["shard"] for p in report["processes"]], [0, 1, 2])
+
+    def test_bench_says_why_it_cannot(self):
+        with Cluster(generation()) as cluster:
+            target = cluster.target
+        self.assertIn(target, weft("bench", "--target", target, "--seconds", 1, code=6).stderr)
 
 
 if __name__ == "__main__":
