@@ -233,7 +233,9 @@ static void explain(const struct wire_hit *hit, struct tool_text *out)
     if (hit->segment[0] != '\0') {
         tool_text_printf(out, " of %s", hit->segment);
     }
-    tool_text_printf(out, ", similarity %.4f", (double)hit->similarity);
+    if (hit->source != WIRE_SOURCE_POPULARITY) { /* whose score is a count, not a similarity */
+        tool_text_printf(out, ", similarity %.4f", (double)hit->similarity);
+    }
     for (uint32_t i = 0; i < hit->n_shared; i++) {
         tool_text_printf(out, "%s%s", i == 0 ? ", same " : " and ", hit->shared[i]);
     }
