@@ -14,9 +14,12 @@
 
 #include <cmocka.h>
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -367,6 +370,100 @@ static void start(struct tool_child *child, const char *generation, const char *
     assert_int_equal(tool_child_start(child, argv, &err), WF_OK);
 }
 
+/* GET of one page; the whole reply, NUL-terminated. */
+static void get_page(const char *address, const char *page, char *out, size_t size)
+{
+    const char *colon = strrchr(address, ':');
+    assert_non_null(colon);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)strtoul(colon + 1, NULL, 10)),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    char request[128];
+    const int n = snprintf(request, sizeof request,
+                           "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", page);
+    assert_int_equal(write(fd, request, (size_t)n), n);
+    size_t got = 0;
+    ssize_t more;
+    while (got + 1 < size && (more = read(fd, out + got, size - 1 - got)) > 0) {
+        got += (size_t)more;
+    }
+    out[got] = '\0';
+    close(fd);
+}
+
+static void check_pages(const char *http)
+{
+    static const struct {
+        const char *page, *status, *holds;
+    } pages[] = {{"/healthz", " 200 ", "ok"},
+                 {"/readyz", " 200 ", "serving"},
+                 {"/metrics", " 200 ", "weft_shard_requests_total{method=\"search\"} 1\n"},
+                 {"/configz", " 200 ", "shard.index = "},
+                 {"/statusz", " 200 ", "\"serving\":true"},
+                 {"/nothing", " 404 ", ""}};
+    static char reply[1 << 16];
+    for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++) {
+        get_page(http, pages[i].page, reply, sizeof reply);
+        assert_non_null(strstr(reply, pages[i].status));
+        assert_non_null(strstr(reply, pages[i].holds));
+    }
+}
+
+/* Exit code of a run with one more flag and its value. */
+static int run_program(const char *flag, const char *value)
+{
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (freopen("/dev/null", "w", stdout) == NULL ||
+            freopen("/dev/null", "w", stderr) == NULL) {
+            _exit(99);
+        }
+        execl(program(), program(), flag, value, (char *)NULL);
+        _exit(99);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void flags_and_configuration_have_exit_codes(void **state)
+{
+    (void)state;
+    char file[400];
+    snprintf(file, sizeof file, "%s/shard.conf", fx.c->dir);
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    fputs("shard = { generatoin = \"x\"; };\n", f);
+    assert_int_equal(fclose(f), 0);
+    const struct {
+        const char *flag, *value;
+        int code;
+    } runs[] = {{"--check-config", NULL, 0},
+                {"--print-config", NULL, 0},
+                {"--help", NULL, 0},
+                {"--print-docs", "config", 0},
+                {"--print-docs", "metrics", 0},
+                {"--print-docs", "poems", 2},
+                {"--ready-fd", "-1", 2},
+                {"--config", NULL, 2},
+                {"--confg", NULL, 2},
+                {"--config", file, 4},
+                {"--config", "/nonexistent", 4},
+                {"--set", "shard.index=many", 4},
+                {"--set", "shard.index=0", 4}}; /* no generation */
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        const int code = run_program(runs[i].flag, runs[i].value);
+        if (code != runs[i].code) {
+            fail_msg("%s %s: exit code %d", runs[i].flag,
+                     runs[i].value == NULL ? "" : runs[i].value, code);
+        }
+    }
+}
+
 static void the_executable_serves_until_it_is_told(void **state)
 {
     (void)state;
@@ -388,6 +485,7 @@ static void the_executable_serves_until_it_is_told(void **state)
         must_search(peer, &q.rq, &a, &got);
         assert_int_equal(got.sources[0].n, q.probe.k);
         assert_int_equal(got.documents, fx.manifest.shard_rows[i]);
+        check_pages(child.http);
         rpc_peer_close(peer);
         rpc_loop_stop(loop);
         wf_arena_fini(&a);
@@ -423,6 +521,7 @@ static void damaged_or_missing_data_end_with_five(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(flags_and_configuration_have_exit_codes),
         cmocka_unit_test(the_executable_serves_until_it_is_told), /* before gRPC threads exist */
         cmocka_unit_test(damaged_or_missing_data_end_with_five),
         cmocka_unit_test(callers_get_what_the_shard_says),
