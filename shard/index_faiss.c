@@ -3,7 +3,8 @@
  * index_faiss.c - see cluster.h. The only includer of FAISS's C headers: they pollute (OK, idx_t).
  *
  * All points train, up to 256 a list: the lists decide how many rows a query must see, and training
- * is paid once per generation.
+ * is paid once per generation. OpenMP gets one thread: the time goes into OpenBLAS's matrix
+ * products, whose threads would wait for OpenMP's spinning ones (a quarter of the CPU, measured).
  */
 #include "shard/cluster.h"
 
@@ -26,19 +27,6 @@ static enum wf_code failed(const char *what, struct wf_error *err)
 static FaissMetricType metric_of(enum wf_metric_space metric)
 {
     return metric == WF_METRIC_L2 ? METRIC_L2 : METRIC_INNER_PRODUCT;
-}
-
-/* Waking threads for less work than this costs more than it saves, above all on a busy machine. */
-static const double work_worth_threads = 2e9;
-
-static int threads_for(const struct shard_points *points, uint32_t lists)
-{
-    const double work = (double)points->n * points->d * lists * ITERATIONS;
-    const int before = shard_faiss_threads(1);
-    if (work >= work_worth_threads) {
-        shard_faiss_threads(before);
-    }
-    return before;
 }
 
 static enum wf_code cluster(const struct shard_points *points, uint32_t lists, uint64_t seed,
@@ -84,7 +72,7 @@ out:
 enum wf_code shard_cluster(const struct shard_points *points, uint32_t lists, uint64_t seed,
                            float *centroids, struct wf_error *err)
 {
-    const int threads = threads_for(points, lists);
+    const int threads = shard_faiss_threads(1);
     enum wf_code code = cluster(points, lists, seed, centroids, err);
     shard_faiss_threads(threads);
     return code;
@@ -116,7 +104,7 @@ static enum wf_code assign_all(FaissIndex *index, const struct shard_points *p, 
 enum wf_code shard_assign(const struct shard_points *points, const float *centroids, uint32_t lists,
                           uint32_t *list, struct wf_error *err)
 {
-    const int threads = threads_for(points, lists);
+    const int threads = shard_faiss_threads(1);
     FaissIndexFlat *index = NULL;
     enum wf_code code = WF_OK;
     if (faiss_IndexFlat_new_with(&index, points->d, metric_of(points->metric)) != 0 ||

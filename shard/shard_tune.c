@@ -177,21 +177,31 @@ static enum wf_code take_lists(struct sample *sa, uint32_t nprobe, double cap, s
     return measure(sa, effort, &sa->m->measure, err);
 }
 
+/* The most lists whose mean share of rows is within bounds. */
+static enum wf_code most_lists(struct sample *sa, uint32_t *out, struct wf_error *err)
+{
+    uint32_t over = 1;
+    enum wf_code code = least_lists(sa, scans_too_much, &over, err);
+    *out = over > 1 ? over - 1 : 1;
+    return code;
+}
+
 static enum wf_code tune_lists(struct sample *sa, struct wf_error *err)
 {
-    struct shard_made *m = sa->m;
-    uint32_t wanted, over;
+    struct shard_measure *m = &sa->m->measure;
+    uint32_t wanted = 1, within = 1;
     enum wf_code code = least_lists(sa, recalls_enough, &wanted, err);
     if (code == WF_OK) {
-        code = least_lists(sa, scans_too_much, &over, err);
+        code = take_lists(sa, wanted, share_most, err);
     }
-    if (code != WF_OK) {
-        return code;
+    if (code == WF_OK && (m->scanned > share_wanted || m->recall < recall_least)) {
+        code = most_lists(sa, &within, err);
+        if (code == WF_OK) {
+            code = take_lists(sa, wanted < within ? wanted : within, share_most, err);
+        }
     }
-    const uint32_t within = over > 1 ? over - 1 : 1;
-    code = take_lists(sa, wanted < within ? wanted : within, share_most, err);
-    if (code != WF_OK || m->measure.recall >= recall_least) {
-        m->measure.settled = m->measure.recall < recall_wanted;
+    if (code != WF_OK || m->recall >= recall_least) {
+        m->settled = m->recall < recall_wanted;
         return code;
     }
     return take_lists(sa, wanted, 0, err);
