@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/pool.h"
 #include "coordinator/global.h"
+#include "tools/given_users.h"
 #include "tools/golden.h"
 #include "tools/popular.h"
 
@@ -38,11 +39,29 @@ float *tool_item_features(const struct tool_catalog *c, uint32_t **ids, uint32_t
 
 /* ---- users ---- */
 
+/* Those with purchases in the catalog's order, then those of the users/ directory alone. */
 struct users {
     const struct tool_catalog *c;
+    const struct tool_given_users *given;
+    uint32_t n;
+    const char **names;  /* borrowed from the catalog and from `given` */
+    uint32_t *given_row; /* of each user, or TOOL_NO_ID */
     struct rank_user *aggregates;
     float *vectors[WF_SPACES_MAX];
 };
+
+/* What the dataset gives, else the mean of purchases, else none. */
+static void make_vector(const struct users *u, size_t user, unsigned space, float *out)
+{
+    const uint32_t row = u->given_row[user];
+    if (row != TOOL_NO_ID &&
+        tool_given_users_vector(u->given, &u->c->ds->schema, row, space, out)) {
+        return;
+    }
+    if (user >= u->c->n_users || !tool_catalog_profile(u->c, (uint32_t)user, space, out)) {
+        out[0] = NAN;
+    }
+}
 
 static void make_users(void *ctx, size_t begin, size_t end, unsigned thread)
 {
@@ -50,27 +69,45 @@ static void make_users(void *ctx, size_t begin, size_t end, unsigned thread)
     const struct tool_catalog *c = u->c;
     (void)thread;
     for (size_t i = begin; i < end; i++) {
-        const size_t n = c->user_start[i + 1] - c->user_start[i];
+        const size_t n = i < c->n_users ? c->user_start[i + 1] - c->user_start[i] : 0;
         const struct rank_item **history = wf_xcalloc(n + 1, sizeof history[0]);
-        rank_user_of(history, tool_catalog_history(c, (uint32_t)i, history, n), &u->aggregates[i]);
+        const size_t n_history =
+            i < c->n_users ? tool_catalog_history(c, (uint32_t)i, history, n) : 0;
+        rank_user_of(history, n_history, &u->aggregates[i]);
         wf_xfree(history);
         for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
-            float *vector = u->vectors[s] + i * c->ds->schema.spaces[s].dim;
-            if (!tool_catalog_profile(c, (uint32_t)i, s, vector)) {
-                vector[0] = NAN;
-            }
+            make_vector(u, i, s, u->vectors[s] + i * c->ds->schema.spaces[s].dim);
         }
     }
 }
 
-static void users_init(struct users *u, const struct tool_catalog *c)
+static void name_users(struct users *u)
 {
-    *u = (struct users){.c = c,
-                        .aggregates = wf_xcalloc((size_t)c->n_users + 1, sizeof u->aggregates[0])};
-    for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
-        u->vectors[s] = wf_xarray(float, (size_t)c->n_users * c->ds->schema.spaces[s].dim + 1);
+    const struct tool_intern *known = &u->c->users, *given = &u->given->ids;
+    u->names = wf_xcalloc((size_t)known->n + given->n + 1, sizeof u->names[0]);
+    u->given_row = wf_xarray(uint32_t, (size_t)known->n + given->n + 1);
+    for (u->n = 0; u->n < known->n; u->n++) {
+        u->names[u->n] = known->names[u->n];
+        u->given_row[u->n] = tool_intern_find(given, u->names[u->n], strlen(u->names[u->n]));
     }
-    wf_parallel(0, c->n_users, USERS_PER_CHUNK, make_users, u);
+    for (uint32_t i = 0; i < given->n; i++) {
+        if (tool_intern_find(known, given->names[i], strlen(given->names[i])) == TOOL_NO_ID) {
+            u->names[u->n] = given->names[i];
+            u->given_row[u->n++] = i;
+        }
+    }
+}
+
+static void users_init(struct users *u, const struct tool_catalog *c,
+                       const struct tool_given_users *given)
+{
+    *u = (struct users){.c = c, .given = given};
+    name_users(u);
+    u->aggregates = wf_xcalloc((size_t)u->n + 1, sizeof u->aggregates[0]);
+    for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
+        u->vectors[s] = wf_xarray(float, (size_t)u->n * c->ds->schema.spaces[s].dim + 1);
+    }
+    wf_parallel(0, u->n, USERS_PER_CHUNK, make_users, u);
 }
 
 static void users_fini(struct users *u)
@@ -79,6 +116,8 @@ static void users_fini(struct users *u)
         wf_xfree(u->vectors[s]);
     }
     wf_xfree(u->aggregates);
+    wf_xfree(u->given_row);
+    wf_xfree(u->names);
 }
 
 /* ---- the model ---- */
@@ -114,8 +153,8 @@ static enum wf_code write_global(const struct tool_catalog *c, const struct user
         .n_categories = c->categories.n,
         .n_brands = c->brands.n,
         .n_colours = c->colours.n,
-        .users = (const char *const *)c->users.names,
-        .n_users = c->n_users,
+        .users = users->names,
+        .n_users = users->n,
         .aggregates = users->aggregates,
         .lists = popular.lists,
         .n_lists = popular.n,
@@ -126,7 +165,7 @@ static enum wf_code write_global(const struct tool_catalog *c, const struct user
         .n_golden = golden->n_rows,
     };
     for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
-        b.user_vectors[s] = c->n_users == 0 ? NULL : users->vectors[s];
+        b.user_vectors[s] = users->n == 0 ? NULL : users->vectors[s];
     }
     const enum wf_code code = coord_global_write(&b, path, err);
     tool_popular_fini(&popular);
@@ -134,14 +173,20 @@ static enum wf_code write_global(const struct tool_catalog *c, const struct user
 }
 
 enum wf_code tool_build_global(const struct tool_catalog *c, const char *model, const char *path,
-                               struct wf_error *err)
+                               uint32_t *n_users, struct wf_error *err)
 {
+    struct tool_given_users given;
     char *text = NULL;
     size_t size = 0;
     struct tool_golden golden = {0};
     struct users users;
-    users_init(&users, c);
-    enum wf_code code = read_model(model, &text, &size, &golden, err);
+    enum wf_code code = tool_given_users_open(c->ds->dir, &c->ds->schema, &given, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    users_init(&users, c, &given);
+    *n_users = users.n;
+    code = read_model(model, &text, &size, &golden, err);
     if (code == WF_OK) {
         code = write_global(c, &users, text, size, &golden, path, err);
         if (code != WF_OK && model != NULL) {
@@ -149,6 +194,7 @@ enum wf_code tool_build_global(const struct tool_catalog *c, const char *model, 
         }
     }
     users_fini(&users);
+    tool_given_users_close(&given);
     tool_golden_fini(&golden);
     wf_xfree(text);
     return code;

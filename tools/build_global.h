@@ -14,8 +14,12 @@
  * owned by the caller. *ids (owned) are their ids in column order.
  */
 float *tool_item_features(const struct tool_catalog *c, uint32_t **ids, uint32_t *n_features);
-/* `model` is a path or NULL; its golden rows lie beside it. */
+/*
+ * `model` is a path or NULL; its golden rows lie beside it. Users are those with purchases and
+ * those of the dataset's users/ directory; *n_users says how many.
+ */
 WF_MUST_CHECK enum wf_code tool_build_global(const struct tool_catalog *c, const char *model,
-                                             const char *path, struct wf_error *err);
+                                             const char *path, uint32_t *n_users,
+                                             struct wf_error *err);
 
 #endif

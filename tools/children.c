@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -19,7 +20,7 @@
 #include "base/clock.h"
 #include "tools/cli.h"
 
-enum { READY_LINE_MAX = 1024 };
+enum { READY_LINE_MAX = 1024, STOP_SECONDS = 30 };
 
 enum wf_code tool_own_directory(char *out, unsigned size, struct wf_error *err)
 {
@@ -179,18 +180,51 @@ unsigned tool_children_reap(struct tool_child *children, unsigned n)
     return running;
 }
 
-bool tool_children_stop(struct tool_child *children, unsigned n)
+static void signal_all(const struct tool_child *children, unsigned n, int number)
 {
-    bool clean = true;
     for (unsigned i = 0; i < n; i++) {
         if (children[i].pid != 0) {
-            kill(children[i].pid, SIGTERM);
+            kill(children[i].pid, number);
         }
     }
+}
+
+/* Takes the ends of those that have ended; those that run on are counted. */
+static unsigned collect(struct tool_child *children, unsigned n, int flags, bool *clean)
+{
+    unsigned running = 0;
     for (unsigned i = 0; i < n; i++) {
         int status;
-        if (children[i].pid != 0 && waitpid(children[i].pid, &status, 0) == children[i].pid) {
-            clean &= note_end(&children[i], status, true);
+        if (children[i].pid != 0 && waitpid(children[i].pid, &status, flags) == children[i].pid) {
+            *clean &= note_end(&children[i], status, true);
+        }
+        running += children[i].pid != 0;
+    }
+    return running;
+}
+
+/* Until a signal of the set came, or `left` ns are over. */
+static int next_signal(const sigset_t *set, int64_t left)
+{
+    const struct timespec wait = {.tv_sec = left / WF_SECOND, .tv_nsec = left % WF_SECOND};
+    return left <= 0 ? SIGALRM : sigtimedwait(set, NULL, &wait);
+}
+
+bool tool_children_stop(struct tool_child *children, unsigned n)
+{
+    const int64_t deadline = wf_now() + STOP_SECONDS * WF_SECOND;
+    bool clean = true;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    signal_all(children, n, SIGTERM);
+    while (collect(children, n, WNOHANG, &clean) > 0) {
+        const int number = next_signal(&set, deadline - wf_now());
+        if (number == SIGTERM || number == SIGINT || number == SIGALRM) {
+            signal_all(children, n, SIGKILL);
+            (void)collect(children, n, 0, &clean);
         }
     }
     return clean;

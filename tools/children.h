@@ -29,7 +29,11 @@ WF_MUST_CHECK enum wf_code tool_child_start(struct tool_child *c, const char **a
  * CONFIG). */
 WF_MUST_CHECK enum wf_code tool_child_ready(struct tool_child *c, int64_t deadline,
                                             struct wf_error *err);
-/* SIGTERM to those that run, then waits for all; false when one did not end with 0. */
+/*
+ * SIGTERM to those that run, then waits for all; false when one did not end with 0. After 30
+ * seconds, or at a second SIGTERM or SIGINT, those that still run are killed. SIGCHLD, SIGTERM and
+ * SIGINT are blocked by the caller.
+ */
 bool tool_children_stop(struct tool_child *children, unsigned n);
 /* Reaps what has ended; prints a line for each to stderr. Returns how many still run. */
 unsigned tool_children_reap(struct tool_child *children, unsigned n);

@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/config.h"
+#include "tools/interrupt.h"
 
 static const struct tool_option common[] = {
     {.name = "json", .type = TOOL_FLAG, .what = "Print one JSON document on stdout."},
@@ -324,7 +325,7 @@ static void help_option(const struct tool_option *o, FILE *to)
     if (o->required) {
         fputs(" Required.", to);
     }
-    if (o->def) {
+    if (o->def && o->def[0] != '\0') {
         fprintf(to, " Default: %s.", o->def);
     }
     fputc('\n', to);
@@ -370,6 +371,18 @@ static int name_matches(const char *name, int argc, char **argv)
     return argc >= 2 && strcmp(argv[1], space + 1) == 0 ? 2 : 0;
 }
 
+/* The first command of two words whose first is `word`. */
+static const char *begins_with(const char *word, const char *const *names, unsigned n)
+{
+    const size_t size = strlen(word);
+    for (unsigned i = 0; i < n; i++) {
+        if (strncmp(names[i], word, size) == 0 && names[i][size] == ' ') {
+            return names[i];
+        }
+    }
+    return NULL;
+}
+
 static enum wf_code unknown_command(const struct tool_command *const *commands, unsigned n,
                                     int argc, char **argv, struct wf_error *err)
 {
@@ -380,6 +393,7 @@ static enum wf_code unknown_command(const struct tool_command *const *commands, 
     }
     const char *near = wf_nearest(argv[0], names, n);
     near = near ? near : wf_nearest(both, names, n);
+    near = near ? near : begins_with(argv[0], names, n);
     tool_usage(err, "unknown command '%s'%s%s%s", argc >= 2 && argv[1][0] != '-' ? both : argv[0],
                near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     wf_xfree(both);
@@ -396,11 +410,24 @@ static enum wf_code run_command(const char *program, const struct tool_command *
     if (code == WF_OK && call.help) {
         tool_help(program, command, stdout);
     } else if (code == WF_OK) {
-        code = command->run(&call, err);
+        code = command->own_signals ? command->run(&call, err)
+                                    : tool_interrupt_run(command->run, &call, err);
     }
     wf_xfree(call.operands);
     wf_xfree(args);
     return code;
+}
+
+/* The words, `help build` as `build --help`; the array is owned by the caller. */
+static char **copy_words(int argc, char **argv)
+{
+    static char flag[] = "--help";
+    char **words = wf_xcalloc((size_t)argc + 1, sizeof *words);
+    const bool help = argc >= 3 && strcmp(argv[1], "help") == 0;
+    for (int i = 0; i < argc; i++) {
+        words[i] = help && i >= 1 ? (i + 1 < argc ? argv[i + 1] : flag) : argv[i];
+    }
+    return words;
 }
 
 int tool_main(const char *program, const char *about, const struct tool_command *const *commands,
@@ -409,19 +436,21 @@ int tool_main(const char *program, const char *about, const struct tool_command 
     setlocale(LC_ALL, "C");
     struct wf_error err = {0};
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+        (argc == 2 && strcmp(argv[1], "help") == 0)) {
         help_all(program, about, commands, n, argc < 2 ? stderr : stdout);
         return argc < 2 ? TOOL_EXIT_USAGE : TOOL_EXIT_OK;
     }
     const struct tool_command *command = NULL;
-    int words = 0;
+    char **words = copy_words(argc, argv);
+    int taken = 0;
     for (unsigned i = 0; i < n && !command; i++) {
-        words = name_matches(commands[i]->name, argc - 1, argv + 1);
-        command = words ? commands[i] : NULL;
+        taken = name_matches(commands[i]->name, argc - 1, words + 1);
+        command = taken ? commands[i] : NULL;
     }
     enum wf_code code =
-        command ? run_command(program, command, argc - 1 - words, argv + 1 + words, &err)
-                : unknown_command(commands, n, argc - 1, argv + 1, &err);
+        command ? run_command(program, command, argc - 1 - taken, words + 1 + taken, &err)
+                : unknown_command(commands, n, argc - 1, words + 1, &err);
+    wf_xfree(words);
     if (code == WF_OK && fflush(stdout) != 0) {
         code = wf_fail(&err, WF_INTERNAL, "cannot write stdout: %s", strerror(errno));
     }

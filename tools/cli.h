@@ -68,7 +68,8 @@ struct tool_command {
     unsigned min_operands, max_operands;
     const struct tool_option *options;
     unsigned n_options;
-    size_t size; /* of the struct that the options fill */
+    size_t size;      /* of the struct that the options fill */
+    bool own_signals; /* it waits for SIGINT and SIGTERM by itself (tools/interrupt.h) */
     tool_run_fn *run;
 };
 #define TOOL_OPTIONS(table) .options = (table), .n_options = sizeof(table) / sizeof *(table)

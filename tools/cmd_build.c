@@ -16,6 +16,7 @@
 #include "shard/build.h"
 #include "tools/build_global.h"
 #include "tools/commands.h"
+#include "tools/interrupt.h"
 #include "tools/progress.h"
 
 struct args {
@@ -28,10 +29,9 @@ static const struct tool_option options[] = {
     {"shards", TOOL_UINT, ARG(shards), "N", "Partitions; a SKU goes to jump(xxh3(SKU), N).", "1", 1,
      WF_SHARDS_MAX, false},
     {"index", TOOL_STR, ARG(index), "SPEC",
-     "Flat, IVFn,Flat, IVFn,SQfp16, IVFn,SQ8, HNSWn or HNSWn,SQfp16; without it IVFn,SQfp16 with n "
-     "by size and nprobe "
-     "measured.",
-     "", 0, 0, false},
+     "Flat, IVFn,Flat, IVFn,SQfp16, IVFn,SQ8, HNSWn or HNSWn,SQfp16; auto: IVFn,SQfp16 with n by "
+     "size and nprobe measured.",
+     "auto", 0, 0, false},
     {"model", TOOL_STR, ARG(model), "FILE",
      "Ranker as weft train ranker writes it, with FILE.golden beside it.", NULL, 0, 0, false},
     {"as-of", TOOL_UINT, ARG(as_of), "STAMP", "Writes up to this stamp are in the data.", "0", 0, 0,
@@ -43,6 +43,7 @@ static const struct tool_option options[] = {
 /* One build on its way. */
 struct job {
     const struct args *args;
+    const char *index; /* as the shards take it: "" is auto */
     struct tool_dataset *ds;
     struct tool_catalog *catalog;
     struct shard_build shard; /* what all shards have in common */
@@ -55,6 +56,7 @@ struct job {
     struct wf_manifest *manifest;
     struct tool_progress progress;
     size_t rows_done;
+    uint32_t n_users;
 };
 
 /* ---- reading ---- */
@@ -128,14 +130,14 @@ static void prepare(struct job *j)
     for (unsigned s = 0; s < schema->n_spaces; s++) {
         const struct tool_npy *npy = &j->ds->spaces[s];
         j->spaces[s].vectors = npy->data;
-        if (shard_index_is_sq8(j->args->index)) {
+        if (shard_index_is_sq8(j->index)) {
             j->sq8[0][s] = wf_xarray(float, npy->dim);
             j->sq8[1][s] = wf_xarray(float, npy->dim);
             shard_sq8_ranges(&schema->spaces[s], npy->data, npy->rows, j->sq8[0][s], j->sq8[1][s]);
         }
     }
     split_rows(j);
-    const bool sq8 = shard_index_is_sq8(j->args->index);
+    const bool sq8 = shard_index_is_sq8(j->index);
     j->shard = (struct shard_build){.schema = schema,
                                     .items = &j->ds->items,
                                     .spaces = j->spaces,
@@ -143,7 +145,7 @@ static void prepare(struct job *j)
                                     .feature_ids = j->feature_ids,
                                     .n_features = n_features,
                                     .n_shards = (uint32_t)j->args->shards,
-                                    .index = j->args->index,
+                                    .index = j->index,
                                     .sq8_min = sq8 ? (const float *const *)j->sq8[0] : NULL,
                                     .sq8_step = sq8 ? (const float *const *)j->sq8[1] : NULL,
                                     .seed = j->args->seed,
@@ -191,7 +193,7 @@ static enum wf_code build_global(struct job *j, struct wf_error *err)
     char *path = wf_xprintf("%s/global.weft", dir);
     enum wf_code code = wf_mkdirs(dir, err);
     if (code == WF_OK) {
-        code = tool_build_global(j->catalog, j->args->model, path, err);
+        code = tool_build_global(j->catalog, j->args->model, path, &j->n_users, err);
     }
     wf_xfree(path);
     wf_xfree(dir);
@@ -229,7 +231,7 @@ static void print_done(const struct tool_call *call, const struct job *j)
                         ",\"shards\":%u,\"users\":%u}\n"
                       : "generation %s (%s): %" PRIu64 " rows in %u shards, %u users\n",
            j->manifest->name, j->manifest->content_hash, j->manifest->rows, j->manifest->n_shards,
-           j->catalog->n_users);
+           j->n_users);
 }
 
 static void job_fini(struct job *j)
@@ -251,16 +253,18 @@ static void job_fini(struct job *j)
 static enum wf_code run(const struct tool_call *call, struct wf_error *err)
 {
     const struct args *a = call->args;
-    struct job j = {.args = a};
-    enum wf_code code = a->index[0] == '\0' ? WF_OK : shard_index_check(a->index, err);
+    struct job j = {.args = a, .index = strcmp(a->index, "auto") == 0 ? "" : a->index};
+    enum wf_code code = j.index[0] == '\0' ? WF_OK : shard_index_check(j.index, err);
     if (code != WF_OK) {
-        return tool_usage(err, "--index %s: %s", a->index, err->text);
+        const struct wf_error why = *err;
+        return tool_usage(err, "--index: %s; auto chooses", why.text);
     }
     if (wf_exists(a->out)) {
         return wf_fail(err, WF_EXISTS, "%s is there already; a generation is never overwritten",
                        a->out);
     }
     j.temp = wf_xprintf("%s.tmp-%d", a->out, (int)getpid());
+    tool_interrupt_guard(j.temp);
     code = load(&j, err);
     if (code == WF_OK) {
         code = build_all(&j, err);
@@ -271,6 +275,7 @@ static enum wf_code run(const struct tool_call *call, struct wf_error *err)
         struct wf_error ignored;
         (void)!wf_remove_tree(j.temp, &ignored);
     }
+    tool_interrupt_release(j.temp);
     job_fini(&j);
     return code;
 }
@@ -281,7 +286,10 @@ const struct tool_command tool_build = {
     .examples = "weft build --input shop --shards 3 --out gen\n"
                 "weft build --input shop --shards 3 --model ranker.json --out gen\n"
                 "weft build --input shop --index Flat --out gen-exact\n",
-    .notes = "Nothing is visible under --out before the generation is whole.\n",
+    .notes =
+        "Nothing is visible under --out before the generation is whole.\n"
+        "Vectors of users in DIR/users/<space>.npy, in the order of DIR/users/ids.txt, take the\n"
+        "place of the normalised means of the last 20 purchases.\n",
     TOOL_OPTIONS(options),
     .size = sizeof(struct args),
     .run = run,

@@ -279,13 +279,15 @@ const struct tool_command tool_up = {
     .examples = "weft up gen\n"
                 "weft up gen --replicas 2 --coordinators 2 --port 7000\n"
                 "weft up gen --shard-set search.simd=avx2\n",
-    .notes = "Prints one JSON line when it serves: the coordinators' and shards' addresses and "
-             "processes.\n"
-             "SIGTERM or SIGINT drains and ends with exit code 0.\n",
+    .notes =
+        "Prints one JSON line when it serves: the coordinators' and shards' addresses and "
+        "processes.\n"
+        "SIGTERM or SIGINT drains and ends with exit code 0; a second one kills what still runs.\n",
     .operands = "GEN",
     .min_operands = 1,
     .max_operands = 1,
     TOOL_OPTIONS(options),
     .size = sizeof(struct args),
+    .own_signals = true,
     .run = run,
 };

@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "tools/cli.h"
 #include "tools/dataset.h"
+#include "tools/interrupt.h"
 
 static void encode_value(const struct wf_attr *attr, const struct tool_value *v,
                          struct tool_text *out)
@@ -94,6 +95,7 @@ enum wf_code tool_dataset_create(const char *dir, const struct wf_schema *schema
     w->temp = wf_xprintf("%s.tmp-%ld", w->dir, (long)getpid());
     w->schema = *schema;
     enum wf_code code = WF_OK;
+    tool_interrupt_guard(w->temp);
     if (wf_exists(w->dir) && rmdir(w->dir) != 0) {
         code = wf_fail(err, WF_EXISTS, "%s is there already and not empty", w->dir);
     }
@@ -180,6 +182,7 @@ void tool_dataset_abort(struct tool_dataset_writer *w)
     struct wf_error ignored;
     enum wf_code code = wf_remove_tree(w->temp, &ignored); /* gone already once published */
     (void)code;
+    tool_interrupt_release(w->temp);
     wf_xfree(w->dir);
     wf_xfree(w->temp);
     wf_xfree(w);

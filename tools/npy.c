@@ -18,6 +18,7 @@
 #include "base/arena.h"
 #include "base/generation.h"
 #include "base/vector.h"
+#include "tools/interrupt.h"
 
 static const unsigned char magic[6] = {0x93, 'N', 'U', 'M', 'P', 'Y'};
 enum { HEADER_MAX = 65536, PREFIX = 10, READ_STEP = 1 << 20 };
@@ -372,6 +373,7 @@ enum wf_code tool_npy_create(const char *path, uint32_t dim, struct tool_npy_wri
     w->path = wf_xstrdup(path);
     w->temp = wf_xprintf("%s.tmp-%ld", path, (long)getpid());
     w->dim = dim;
+    tool_interrupt_guard(w->temp);
     w->file = fopen(w->temp, "wbe");
     if (!w->file) {
         wf_fail(err, WF_UNKNOWN, "%s: %s", w->temp, strerror(errno));
@@ -419,6 +421,7 @@ void tool_npy_abort(struct tool_npy_writer *w)
         fclose(w->file);
     }
     unlink(w->temp); /* gone already after a commit */
+    tool_interrupt_release(w->temp);
     wf_xfree(w->path);
     wf_xfree(w->temp);
     wf_xfree(w);

@@ -167,6 +167,9 @@ static void commands_are_found_and_run(void **state)
     assert_int_equal(2, run_main(3, (const char *[]){"prog", "do", "at"}));
     assert_int_equal(2, run_main(2, (const char *[]){"prog", "do"}));
     assert_int_equal(2, run_main(1, (const char *[]){"prog"}));
+    assert_int_equal(0, run_main(4, (const char *[]){"prog", "help", "do", "it"}));
+    assert_int_equal(0, run_main(2, (const char *[]){"prog", "help"}));
+    assert_int_equal(2, run_main(3, (const char *[]){"prog", "help", "no"}));
 }
 
 int main(void)
