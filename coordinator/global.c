@@ -253,9 +253,11 @@ enum wf_code coord_global_open(const char *dir, struct coord_global **out, struc
     }
     if (code == WF_OK) {
         code = open_sections(g, err);
+        if (code != WF_OK) {
+            wf_prefix(err, "%s/global/global.weft: ", dir);
+        }
     }
     if (code != WF_OK) {
-        wf_prefix(err, "%s: ", dir);
         coord_global_close(g);
         return code;
     }

@@ -226,9 +226,15 @@ static enum wf_code embed(struct tool_dataset *ds, const struct args *a, uint64_
     for (counts.row = 0; counts.row < ds->items.n; counts.row++) {
         each_token(ds, counts.row, count_token, &counts);
     }
-    *without = embed_items(ds, &counts, space.dim, npy);
     *n_tokens = counts.tokens.n;
-    code = tool_dataset_end_space(ds->dir, &ds->schema, &space, npy, err);
+    if (counts.tokens.n == 0) {
+        tool_npy_abort(npy);
+        code = wf_fail(err, WF_INVALID, "%s: none of %zu items has a word or a keyword to go by",
+                       ds->dir, ds->items.n);
+    } else {
+        *without = embed_items(ds, &counts, space.dim, npy);
+        code = tool_dataset_end_space(ds->dir, &ds->schema, &space, npy, err);
+    }
     tool_intern_fini(&counts.tokens);
     wf_xfree(counts.items);
     wf_xfree(counts.last);

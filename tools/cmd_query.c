@@ -37,7 +37,7 @@ static const struct tool_option options[] = {
      "What fits these words? Needs a text encoder in the generation.", NULL, 0, 0, false},
     {"surface", TOOL_STR, ARG(surface), "NAME",
      "for_you, similar, for_you_raw, similar_raw, trending or a declared one.", "", 0, 0, false},
-    {"k", TOOL_UINT, ARG(k), "N", "Hits wanted.", "10", 0, 4294967295.0, false},
+    {"k", TOOL_UINT, ARG(k), "N", "Hits wanted.", "10", 1, 4294967295.0, false},
     {"space", TOOL_STR, ARG(space), "NAME", "Embedding space of --vector.", "", 0, 0, false},
     {"content-id", TOOL_STR, ARG(content_id), "ID",
      "Content id of that space; another one is refused.", "", 0, 0, false},
@@ -115,6 +115,10 @@ static enum wf_code subject_of(const struct args *a, struct wf_arena *arena,
             err, "%d of --user, --items, --session, --vector and --text are given, wanted one",
             given);
     }
+    if (a->vector == NULL && (a->space[0] != '\0' || a->content_id[0] != '\0')) {
+        return tool_usage(err, "--%s belongs to --vector, which is not given",
+                          a->space[0] != '\0' ? "space" : "content-id");
+    }
     if (a->vector != NULL) {
         rq->subject = WIRE_SUBJECT_VECTOR;
         return read_vector(a->vector, arena, rq, err);
@@ -132,6 +136,10 @@ static enum wf_code subject_of(const struct args *a, struct wf_arena *arena,
 static enum wf_code request_of(const struct args *a, struct wf_arena *arena,
                                struct wire_recommend_request *rq, struct wf_error *err)
 {
+    const char *colon = strrchr(a->target, ':');
+    if (strchr(a->target, '/') == NULL && (colon == NULL || colon[1] == '\0')) {
+        return tool_usage(err, "--target \"%s\" has no port, wanted HOST:PORT", a->target);
+    }
     if (a->nprobe > 0 && a->ef > 0) {
         return tool_usage(err, "--nprobe and --ef exclude each other");
     }
@@ -184,9 +192,9 @@ static enum wf_code ask(const struct tool_call *call, struct wf_arena *arena, st
         (call->json ? tool_answer_json : tool_answer_text)(&answer, &text);
         fwrite(text.data, 1, text.size, stdout);
         tool_text_fini(&text);
-    } else if (err->reason[0] != '\0' || err->field[0] != '\0') {
-        (void)wf_prefix(err, "%s%s%s%s", err->reason, err->field[0] != '\0' ? " at " : "",
-                        err->field, ": ");
+    } else if (err->reason[0] != '\0') {
+        const bool named = strncmp(err->text, err->field, strlen(err->field)) == 0;
+        (void)wf_prefix(err, "%s%s%s: ", err->reason, named ? "" : " at ", named ? "" : err->field);
     }
     tool_client_close(&client);
     return code;

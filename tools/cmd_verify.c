@@ -42,16 +42,26 @@ static uint64_t bytes_of(const struct wf_manifest *m)
     return sum;
 }
 
+/* A generation without one of its files is as damaged as one with a wrong byte. */
+static enum wf_code damaged(enum wf_code code, struct wf_error *err)
+{
+    if (code == WF_NOT_FOUND) {
+        err->code = WF_DATA_LOSS;
+        return WF_DATA_LOSS;
+    }
+    return code;
+}
+
 static enum wf_code run(const struct tool_call *call, struct wf_error *err)
 {
     const char *dir = call->operands[0];
     struct coord_global *global;
     enum wf_code code = coord_global_open(dir, &global, err);
     if (code != WF_OK) {
-        return code;
+        return damaged(code, err);
     }
     const struct wf_manifest *m = global->manifest;
-    code = verify_shards(dir, m, err);
+    code = damaged(verify_shards(dir, m, err), err);
     if (code == WF_OK) {
         printf(call->json ? "{\"generation\":\"%s\",\"content_hash\":\"%s\",\"rows\":%" PRIu64
                             ",\"shards\":%u,\"files\":%u,\"bytes\":%" PRIu64
