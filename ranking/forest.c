@@ -23,6 +23,7 @@ void rank_forest_destroy(struct rank_forest *f)
     wf_xfree(f->names);
     wf_xfree(f->group);
     wf_xfree(f->roots);
+    wf_xfree(f->depths);
     wf_xfree(f->nodes);
     wf_xfree(f);
 }
@@ -62,27 +63,67 @@ void rank_forest_hash(const struct rank_forest *f, char hex[33])
     memcpy(hex, f->hash, sizeof f->hash);
 }
 
-static float leaf_of(const struct rank_node *nodes, uint32_t at, const float *row)
+enum { LANES = 8 };
+
+static uint32_t step(const struct rank_node *nodes, uint32_t at, const float *row)
 {
-    while (nodes[at].children != RANK_LEAF) {
-        const struct rank_node *node = &nodes[at];
-        const float x = row[node->feature & ~RANK_LEFT_BIT];
-        const uint32_t left = isnan(x) ? node->feature >> 31 : (uint32_t)(x < node->value);
-        at = node->children + 1 - left;
+    const struct rank_node *node = &nodes[at];
+    const float x = row[node->feature & ~RANK_LEFT_BIT];
+    const uint32_t missing = (uint32_t)(x != x);
+    const uint32_t left = (uint32_t)(x < node->threshold) | (missing & node->feature >> 31);
+    return node->children + 1 - left;
+}
+
+/* Tree t's leaf for LANES rows, added to out[i * n_outputs]. */
+static void walk_lanes(const struct rank_forest *f, uint32_t t, const float *rows, float *out)
+{
+    uint32_t at[LANES];
+    for (size_t i = 0; i < LANES; i++) {
+        at[i] = f->roots[t];
     }
-    return nodes[at].value;
+    for (uint32_t level = 0; level < f->depths[t]; level++) {
+        for (size_t i = 0; i < LANES; i++) {
+            at[i] = step(f->nodes, at[i], rows + i * f->n_features);
+        }
+    }
+    for (size_t i = 0; i < LANES; i++) {
+        out[i * f->n_outputs] += f->nodes[at[i]].leaf;
+    }
+}
+
+static float walk_one(const struct rank_forest *f, uint32_t t, const float *row)
+{
+    uint32_t at = f->roots[t];
+    for (uint32_t level = 0; level < f->depths[t]; level++) {
+        at = step(f->nodes, at, row);
+    }
+    return f->nodes[at].leaf;
+}
+
+/* Rows of one block stay in L1 while all trees pass over them. */
+static void score_block(const struct rank_forest *f, const float *rows, size_t n, float *margins)
+{
+    for (uint32_t t = 0; t < f->n_trees; t++) {
+        float *out = margins + f->group[t];
+        size_t i = 0;
+        for (; i + LANES <= n; i += LANES) {
+            walk_lanes(f, t, rows + i * f->n_features, out + i * f->n_outputs);
+        }
+        for (; i < n; i++) {
+            out[i * f->n_outputs] += walk_one(f, t, rows + i * f->n_features);
+        }
+    }
 }
 
 void rank_forest_score(const struct rank_forest *f, const float *rows, size_t n, float *margins)
 {
+    enum { BLOCK = 64 };
     for (size_t i = 0; i < n * f->n_outputs; i++) {
         margins[i] = f->base;
     }
-    for (uint32_t t = 0; t < f->n_trees; t++) {
-        float *out = margins + f->group[t];
-        for (size_t i = 0; i < n; i++) {
-            out[i * f->n_outputs] += leaf_of(f->nodes, f->roots[t], rows + i * f->n_features);
-        }
+    for (size_t i = 0; i < n; i += BLOCK) {
+        const size_t block = n - i < BLOCK ? n - i : BLOCK;
+        score_block(f, rows + i * f->n_features, block, margins + i * f->n_outputs);
     }
 }
 

@@ -264,7 +264,7 @@ static enum wf_code read_node(const struct rank_forest *f, const struct tree *t,
         return FAIL(err, "xgboost model: tree %u node %zu: split_conditions is not a finite number",
                     t->number, id);
     }
-    *node = (struct rank_node){.value = (float)value, .children = RANK_LEAF};
+    *node = (struct rank_node){.threshold = (float)value};
     if (left == -1 && right == -1) {
         return WF_OK;
     }
@@ -314,8 +314,10 @@ static enum wf_code walk_tree(struct rank_forest *f, const struct tree *t, struc
         if (code != WF_OK) {
             return code;
         }
-        f->depth = queue[head].depth > f->depth ? queue[head].depth : f->depth;
-        if (children[0] == SIZE_MAX) { /* a leaf */
+        if (children[0] == SIZE_MAX) {
+            node->leaf = node->threshold;
+            node->threshold = NAN;
+            node->children = (uint32_t)(first + head) - 1;
             continue;
         }
         if (seen[children[0]] || seen[children[1]] || children[0] == children[1]) {
@@ -329,6 +331,7 @@ static enum wf_code walk_tree(struct rank_forest *f, const struct tree *t, struc
         }
     }
     f->n_nodes += tail;
+    f->depths[t->number] = queue[tail - 1].depth; /* breadth first: the last is the deepest */
     return WF_OK;
 }
 
@@ -370,6 +373,7 @@ static enum wf_code read_trees(const json_t *model, struct rank_forest *f, struc
     }
     f->n_trees = (uint32_t)n;
     f->roots = wf_xcalloc(n + 1, sizeof f->roots[0]);
+    f->depths = wf_xcalloc(n + 1, sizeof f->depths[0]);
     f->group = wf_xcalloc(n + 1, sizeof f->group[0]);
     size_t cap = 0;
     for (uint32_t i = 0; i < n && code == WF_OK; i++) {
@@ -380,6 +384,7 @@ static enum wf_code read_trees(const json_t *model, struct rank_forest *f, struc
         }
         f->group[i] = (uint32_t)group;
         code = add_tree(f, json_array_get(trees, i), i, &cap, err);
+        f->depth = f->depths[i] > f->depth ? f->depths[i] : f->depth;
     }
     return code;
 }
