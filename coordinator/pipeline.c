@@ -103,13 +103,14 @@ static enum wf_code refused(const struct coord_query *q, struct wf_error *err)
 static enum wf_code check_coverage(struct coord_query *q, struct wf_error *err)
 {
     const struct wire_coverage *c = &q->response.coverage;
-    uint32_t answered = 0;
+    uint32_t answered = 0, asked = 0;
     for (uint32_t i = 0; i < q->search->n; i++) {
+        asked += q->search->slots[i].message != NULL;
         answered += coord_slot_answered(&q->search->slots[i]);
     }
     q->details = true;
-    if (!answered && q->search->n) {
-        wf_fail(err, WF_UNAVAILABLE, "none of %u shards answered", q->search->n);
+    if (!answered && asked) {
+        wf_fail(err, WF_UNAVAILABLE, "none of %u shards answered", asked);
         return wf_reason(err, "NO_SHARD");
     }
     if (c->ratio < (double)q->rq.min_coverage) {

@@ -96,8 +96,9 @@ static enum wf_code resolve_vector(struct coord_query *q, struct wf_error *err)
     int at = rq->space[0] ? wf_schema_space(schema, rq->space) : schema->n_spaces ? 0 : -1;
     if (at < 0) {
         return wf_invalid(err, "UNKNOWN_SPACE", "subject.vector.space",
-                          "space \"%s\", generation %s has %u others", rq->space,
-                          q->coord->global->manifest->name, schema->n_spaces);
+                          "space \"%s\", generation %s has %u, first: %s", rq->space,
+                          q->coord->global->manifest->name, schema->n_spaces,
+                          schema->n_spaces ? schema->spaces[0].name : "none");
     }
     const struct wf_space *space = &schema->spaces[at];
     if (rq->content_id[0] && strcmp(rq->content_id, space->content_id) != 0) {
@@ -194,9 +195,6 @@ static enum wf_code resolve_items(struct coord_query *q, struct wf_error *err)
     const struct wf_schema *schema = schema_of(q);
     struct coord_subject *s = &q->subject;
     const uint32_t n = q->rq.n_skus;
-    if (!schema->n_spaces) {
-        return fall_back(q, "subject", err);
-    }
     uint32_t *session = wf_array(q->arena, uint32_t, n);
     s->items = wf_array(q->arena, struct coord_item, n);
     if (!session || !s->items) {
@@ -212,6 +210,9 @@ static enum wf_code resolve_items(struct coord_query *q, struct wf_error *err)
             };
         }
         session[i] = at;
+    }
+    if (!schema->n_spaces) {
+        return fall_back(q, "subject", err); /* which leaves these items out */
     }
     s->space = &schema->spaces[0];
     s->source = WIRE_SOURCE_ITEM;

@@ -273,13 +273,23 @@ static void set_gauges(const struct shard_service *s)
     wf_arena_fini(&arena);
 }
 
-enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **state,
-                                struct wf_error *err)
+enum wf_code shard_process_check(const void *conf, struct wf_error *err)
 {
     const struct shard_conf *c = conf;
     if (c->generation[0] == '\0') {
         wf_fail(err, WF_INVALID, "shard.generation is not set");
         return wf_reason(err, "CONFIG");
+    }
+    return WF_OK;
+}
+
+enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **state,
+                                struct wf_error *err)
+{
+    const struct shard_conf *c = conf;
+    enum wf_code code = shard_process_check(conf, err);
+    if (code != WF_OK) {
+        return code;
     }
     openblas_set_num_threads(1);
     shard_select_set((enum shard_select)c->select);
@@ -287,7 +297,7 @@ enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **
     struct shard_service_config config = {.number = (uint32_t)c->index,
                                           .replica = (uint32_t)c->replica,
                                           .metrics = rpc_process_metrics(p)};
-    enum wf_code code = shard_open(c->generation, config.number, &config.shard, err);
+    code = shard_open(c->generation, config.number, &config.shard, err);
     if (code != WF_OK) {
         return wf_prefix(err, "%s: ", c->generation);
     }

@@ -40,6 +40,7 @@ void shard_service_methods(struct rpc_method out[SHARD_N_METHODS]);
 
 /* For rpc_process_app. One FAISS and one BLAS thread per loop thread. */
 void shard_thread_begin(void);
+WF_MUST_CHECK enum wf_code shard_process_check(const void *conf, struct wf_error *err);
 WF_MUST_CHECK enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **state,
                                               struct wf_error *err);
 void shard_process_ready(const void *state, char text[256]);

@@ -37,6 +37,10 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         return usage(stdout, TOOL_EXIT_OK);
     }
+    if (argc > 2 && !json) {
+        fprintf(stderr, "weft-microbench: unknown argument \"%s\", --json is the only flag\n",
+                strcmp(argv[2], "--json") == 0 ? argv[3] : argv[2]);
+    }
     if (argc < 2 || (argc > 2 && !json)) {
         return usage(stderr, TOOL_EXIT_USAGE);
     }

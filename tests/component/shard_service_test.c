@@ -442,7 +442,7 @@ static void flags_and_configuration_have_exit_codes(void **state)
     const struct {
         const char *flag, *value;
         int code;
-    } runs[] = {{"--check-config", NULL, 0},
+    } runs[] = {{"--check-config", NULL, 4},
                 {"--print-config", NULL, 0},
                 {"--help", NULL, 0},
                 {"--print-docs", "config", 0},

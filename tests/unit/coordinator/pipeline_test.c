@@ -403,6 +403,27 @@ static void items_of_a_dead_shard_fall_back_to_popularity(void **state)
     end(&x);
 }
 
+static void without_spaces_items_give_what_is_popular_but_not_themselves(void **state)
+{
+    (void)state;
+    struct fixture x;
+    begin(&x, 3, WF_METRIC_COSINE, NULL);
+    const unsigned n_spaces = x.shop->manifest.schema.n_spaces;
+    x.shop->manifest.schema.n_spaces = 0;
+    const char *skus[] = {x.shop->items[1].sku};
+    x.rq.subject = WIRE_SUBJECT_ITEMS;
+    x.rq.skus = skus;
+    x.rq.n_skus = 1;
+    run(&x);
+    x.shop->manifest.schema.n_spaces = n_spaces;
+    const struct wire_recommend_response *r = &x.f.q.response;
+    assert_int_equal(x.f.q.err.code, WF_OK);
+    assert_string_equal(r->fallback, "popularity");
+    assert_string_equal(r->hits[0].sku, x.shop->items[0].sku);
+    assert_string_equal(r->hits[1].sku, x.shop->items[2].sku);
+    end(&x);
+}
+
 static void a_session_is_the_decayed_sum_of_its_items(void **state)
 {
     (void)state;
@@ -555,6 +576,7 @@ int main(void)
         cmocka_unit_test(items_are_left_out_and_explained),
         cmocka_unit_test(unknown_items_alone_are_not_found),
         cmocka_unit_test(items_of_a_dead_shard_fall_back_to_popularity),
+        cmocka_unit_test(without_spaces_items_give_what_is_popular_but_not_themselves),
         cmocka_unit_test(a_session_is_the_decayed_sum_of_its_items),
         cmocka_unit_test(nothing_to_go_on_is_popularity_of_the_segment),
         cmocka_unit_test(trending_survives_a_dead_shard),
