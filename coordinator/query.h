@@ -35,7 +35,8 @@ enum { COORD_N_SHARED = 3 };
 struct coord_item {
     const char *sku;
     uint32_t shard, at;                /* `at`: index in its shard's Fetch */
-    bool found;                        /* known to its shard, with a vector in the space */
+    bool known;                        /* to its shard */
+    bool found;                        /* known, with a vector in the space */
     bool answered;                     /* its shard did answer */
     float *vector;                     /* stored, as the space wants queries (cosine: normalised) */
     const char *roles[COORD_N_SHARED]; /* values of category, brand, colour; NULL = none */

@@ -337,9 +337,10 @@ static enum wf_code take_item(struct coord_query *q, struct coord_item *item, st
         return WF_OK;
     }
     const struct wire_columns *rows = &slot->fetch.items;
-    for (uint32_t r = 0; r < rows->n && rows->vectors; r++) {
+    for (uint32_t r = 0; r < rows->n; r++) {
         if (rows->asked[r] == item->at) {
-            return take_row(q, item, rows, r, err);
+            item->known = true;
+            return rows->vectors ? take_row(q, item, rows, r, err) : WF_OK;
         }
     }
     return WF_OK;
@@ -391,16 +392,17 @@ static const char *items_field(const struct coord_query *q)
 enum wf_code coord_resolve_items(struct coord_query *q, struct wf_error *err)
 {
     struct coord_subject *s = &q->subject;
-    uint32_t found = 0, silent = 0;
+    uint32_t known = 0, found = 0, silent = 0;
     for (uint32_t i = 0; i < s->n_items; i++) {
         enum wf_code code = take_item(q, &s->items[i], err);
         if (code != WF_OK) {
             return code;
         }
+        known += s->items[i].known;
         found += s->items[i].found;
         silent += !s->items[i].answered;
     }
-    if (!found && !silent) {
+    if (!known && !silent) {
         char field[48];
         snprintf(field, sizeof field, "%s[0]", items_field(q));
         wf_invalid(err, "UNKNOWN_ITEM", field, "SKU \"%s\" is not in generation %s%s",

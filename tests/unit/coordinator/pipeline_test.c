@@ -404,6 +404,27 @@ static void items_of_a_dead_shard_fall_back_to_popularity(void **state)
     end(&x);
 }
 
+static void an_item_without_a_vector_is_not_unknown(void **state)
+{
+    (void)state;
+    struct fixture x;
+    begin(&x, 3, WF_METRIC_COSINE, NULL);
+    const char *skus[] = {x.shop->items[5].sku};
+    memset(x.shop->items[5].vector, 0, sizeof x.shop->items[5].vector);
+    x.rq.subject = WIRE_SUBJECT_ITEMS;
+    x.rq.skus = skus;
+    x.rq.n_skus = 1;
+    run(&x);
+    const struct wire_recommend_response *r = &x.f.q.response;
+    assert_int_equal(x.f.q.err.code, WF_OK);
+    assert_string_equal(r->fallback, "popularity");
+    assert_int_equal(r->degraded, 1U << WIRE_UNKNOWN_ITEM | 1U << WIRE_FALLBACK);
+    for (uint32_t i = 0; i < r->n_hits; i++) {
+        assert_string_not_equal(r->hits[i].sku, skus[0]);
+    }
+    end(&x);
+}
+
 static void without_spaces_items_give_what_is_popular_but_not_themselves(void **state)
 {
     (void)state;
@@ -578,6 +599,7 @@ int main(void)
         cmocka_unit_test(items_are_left_out_and_explained),
         cmocka_unit_test(unknown_items_alone_are_not_found),
         cmocka_unit_test(items_of_a_dead_shard_fall_back_to_popularity),
+        cmocka_unit_test(an_item_without_a_vector_is_not_unknown),
         cmocka_unit_test(without_spaces_items_give_what_is_popular_but_not_themselves),
         cmocka_unit_test(a_session_is_the_decayed_sum_of_its_items),
         cmocka_unit_test(nothing_to_go_on_is_popularity_of_the_segment),
