@@ -103,14 +103,18 @@ static enum wf_code refused(const struct coord_query *q, struct wf_error *err)
 static enum wf_code check_coverage(struct coord_query *q, struct wf_error *err)
 {
     const struct wire_coverage *c = &q->response.coverage;
-    uint32_t answered = 0, asked = 0;
+    uint32_t answered = 0, asked = 0, late = 0;
     for (uint32_t i = 0; i < q->search->n; i++) {
         asked += q->search->slots[i].message != NULL;
         answered += coord_slot_answered(&q->search->slots[i]);
+        late +=
+            q->search->slots[i].message != NULL && q->search->slots[i].state == WIRE_SHARD_TIMEOUT;
     }
     q->details = true;
     if (!answered && asked) {
-        wf_fail(err, WF_UNAVAILABLE, "none of %u shards answered", asked);
+        wf_fail(err, late == asked ? WF_TIMEOUT : WF_UNAVAILABLE,
+                late == asked ? "none of %u shards answered in time" : "none of %u shards answered",
+                asked);
         return wf_reason(err, "NO_SHARD");
     }
     if (c->ratio < (double)q->rq.min_coverage) {

@@ -89,6 +89,7 @@ int tool_exit_code(enum wf_code code, const struct wf_error *err)
         {"USAGE", TOOL_EXIT_USAGE},
         {"THRESHOLD", TOOL_EXIT_THRESHOLD},
         {"CONFIG", TOOL_EXIT_CONFIG},
+        {"MIN_COVERAGE", TOOL_EXIT_THRESHOLD},
     };
     if (code == WF_OK) {
         return TOOL_EXIT_OK;

@@ -222,7 +222,8 @@ static enum wf_code report(const struct tool_call *call, const struct measured *
                 m->after.n_old, m->after.at.n_processes);
     }
     if (r->ok == 0) {
-        return wf_fail(err, WF_UNAVAILABLE, "no request was answered: %s", r->first_error);
+        const enum wf_code code = r->first_code == WF_OK ? WF_TIMEOUT : r->first_code;
+        return wf_fail(err, code, "no request was answered in time: %s", r->first_error);
     }
     if (r->errors > 0) {
         fprintf(stderr, "first error: %s\n", r->first_error);

@@ -21,6 +21,13 @@ enum wf_code tool_check_sku(const char *sku, size_t size, struct wf_error *err)
     if (!wf_utf8_valid(sku, size)) {
         return wf_fail(err, WF_INVALID, "SKU is not UTF-8");
     }
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)sku[i] < 0x20 ||
+            sku[i] == 0x7f) { /* interactions.tsv could not hold it */
+            return wf_fail(err, WF_INVALID, "SKU has the control character 0x%02x at byte %zu",
+                           (unsigned)(unsigned char)sku[i], i);
+        }
+    }
     return WF_OK;
 }
 

@@ -55,6 +55,7 @@ static void count_failure(struct tool_load_result *r, const struct wf_error *err
     } else {
         r->errors++;
         if (r->first_error[0] == '\0') {
+            r->first_code = err->code;
             snprintf(r->first_error, sizeof r->first_error, "%s: %.150s", wf_code_name(err->code),
                      err->text);
         }
@@ -141,6 +142,7 @@ void tool_load_run(struct tool_client *client, const struct tool_subjects *subje
     }
     pthread_mutex_unlock(&run.mu);
     out->sent = n;
+    out->coverage_min = out->ok == 0 ? 0 : out->coverage_min;
     const double took = (double)(wf_now() - start) / 1e9;
     out->seconds = took > load->seconds ? took : load->seconds;
     wf_arena_fini(&scratch);

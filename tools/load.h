@@ -30,6 +30,7 @@ struct tool_load_result {
     double coverage_min;
     uint64_t search_us; /* sum over shards and answers */
     uint64_t scanned;
+    enum wf_code first_code;      /* of the first failure that was neither refused nor late */
     char first_error[200]; /* "" when none */
 };
 /* Blocks until every request has its outcome. `subjects` are not none. */

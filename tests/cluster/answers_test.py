@@ -113,7 +113,7 @@ class Degradation(unittest.TestCase):
             self.assertEqual(partial["coverage"]["documents"], 3000)
             self.assertTrue(0.5 < partial["coverage"]["ratio"] < 0.8)
             self.assertEqual(len(partial["hits"]), 20)
-            refusal = cluster.query("--user", user_of(0), "--min-coverage", "0.9", code=6)
+            refusal = cluster.query("--user", user_of(0), "--min-coverage", "0.9", code=3)
             self.assertIn("MIN_COVERAGE", refusal)
             cluster.stop(code=None)
 

@@ -269,7 +269,7 @@ static void coverage_below_the_callers_minimum_is_refused_with_the_record(void *
     fake_outcome_fini(&f->out);
 }
 
-static void nobody_answering_is_unavailable_with_the_record(void **state)
+static void nobody_answering_in_time_is_late_with_the_record(void **state)
 {
     struct fixture *f = *state;
     struct wire_recommend_request rq = raw_request();
@@ -278,7 +278,7 @@ static void nobody_answering_is_unavailable_with_the_record(void **state)
     }
     rq.timeout_ms = 200;
     ask(f, &rq, 5000);
-    assert_int_equal(f->out.err.code, WF_UNAVAILABLE);
+    assert_int_equal(f->out.err.code, WF_TIMEOUT);
     assert_string_equal(f->out.err.reason, "NO_SHARD");
     assert_true(f->out.details && f->out.ratio == 0);
     fake_outcome_fini(&f->out);
@@ -378,7 +378,7 @@ int main(void)
         CLAIM(garbage_over_the_wire_is_discarded_and_counted),
         CLAIM(a_dead_shard_lowers_coverage_until_it_is_back),
         CLAIM(coverage_below_the_callers_minimum_is_refused_with_the_record),
-        CLAIM(nobody_answering_is_unavailable_with_the_record),
+        CLAIM(nobody_answering_in_time_is_late_with_the_record),
         CLAIM(each_element_of_a_batch_has_its_own_status),
         CLAIM(bad_input_is_refused_by_name),
     };
