@@ -9,6 +9,7 @@
 //
 // HNSW: faiss::HNSW over a distance computer that calls the scoring kernel, so a walk takes the
 // same steps on every instruction set. Distances are minus our scores.
+#include <algorithm>
 #include <cfloat>
 #include <cstring>
 #include <memory>
@@ -51,19 +52,21 @@ struct MappedLists : faiss::InvertedLists {
     {
         return data + offsets[l] * code_size;
     }
-    const idx *get_ids(size_t) const override
+    const idx *get_ids(size_t /*list*/) const override
     {
         FAISS_THROW_MSG("mapped lists hold no ids");
     }
-    size_t add_entries(size_t, size_t, const idx *, const uint8_t *) override
+    size_t add_entries(size_t /*list*/, size_t /*n*/, const idx * /*ids*/,
+                       const uint8_t * /*codes*/) override
     {
         FAISS_THROW_MSG("mapped lists are read-only");
     }
-    void update_entries(size_t, size_t, size_t, const idx *, const uint8_t *) override
+    void update_entries(size_t /*list*/, size_t /*at*/, size_t /*n*/, const idx * /*ids*/,
+                        const uint8_t * /*codes*/) override
     {
         FAISS_THROW_MSG("mapped lists are read-only");
     }
-    void resize(size_t, size_t) override
+    void resize(size_t /*list*/, size_t /*size*/) override
     {
         FAISS_THROW_MSG("mapped lists are read-only");
     }
@@ -115,12 +118,12 @@ struct KernelStorage : faiss::Index {
         : faiss::Index(c->dim, faiss::METRIC_L2), codes(c), vectors(v)
     {
     }
-    void add(idx n, const float *) override
+    void add(idx n, const float * /*x*/) override
     {
         ntotal += n;
     }
-    void search(idx, const float *, idx, float *, idx *,
-                const faiss::SearchParameters *) const override
+    void search(idx /*n*/, const float * /*x*/, idx /*k*/, float * /*scores*/, idx * /*ids*/,
+                const faiss::SearchParameters * /*params*/) const override
     {
         FAISS_THROW_MSG("storage is not searched");
     }
@@ -211,18 +214,22 @@ wf_code check_levels(const shard_graph *g, const faiss::HNSW &h, wf_error *err)
     return WF_OK;
 }
 
-// A link on a level must lead to a row that has that level.
+// A link on a level must lead to a row that has that level; -1 is none.
+bool link_fits(const shard_graph *g, int32_t link, int level)
+{
+    return link == -1 ||
+           (link >= 0 && link < static_cast<int64_t>(g->n) && g->levels[link] > level);
+}
+
 wf_code check_links(const shard_graph *g, const faiss::HNSW &h, wf_error *err)
 {
     const int32_t *at = g->adjacent;
     for (uint32_t i = 0; i < g->n; i++) {
         for (int level = 0; level < g->levels[i]; level++) {
             const int32_t *end = at + h.nb_neighbors(level);
-            for (; at < end; at++) {
-                if (*at < -1 || *at >= static_cast<int64_t>(g->n) ||
-                    (*at >= 0 && g->levels[*at] <= level)) {
-                    return damaged(err, "linked row", *at, static_cast<long long>(g->n) - 1);
-                }
+            at = std::find_if(at, end, [&](int32_t link) { return !link_fits(g, link, level); });
+            if (at != end) {
+                return damaged(err, "linked row", *at, static_cast<long long>(g->n) - 1);
             }
         }
     }
@@ -359,6 +366,7 @@ wf_code shard_faiss_graph_open(const wf_codes *codes, const shard_graph *graph, 
     });
 }
 
+// NOLINTNEXTLINE(readability-function-size): what FAISS itself takes, and our error.
 wf_code shard_faiss_graph_search(const shard_faiss *ix, const float *query, uint32_t ef,
                                  float *scores, int64_t *ids, uint64_t *compared, wf_error *err)
 {

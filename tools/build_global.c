@@ -122,16 +122,22 @@ static void users_fini(struct users *u)
 
 /* ---- the model ---- */
 
-static enum wf_code read_model(const char *path, char **text, size_t *size,
-                               struct tool_golden *golden, struct wf_error *err)
+/* A ranker's file and the rows beside it; all empty without one. */
+struct model {
+    char *text;
+    size_t size;
+    struct tool_golden golden;
+};
+
+static enum wf_code read_model(const char *path, struct model *m, struct wf_error *err)
 {
     if (path == NULL) {
         return WF_OK;
     }
     char *beside = tool_golden_path(path);
-    enum wf_code code = wf_read_file(path, MODEL_MAX_BYTES, text, size, err);
+    enum wf_code code = wf_read_file(path, MODEL_MAX_BYTES, &m->text, &m->size, err);
     if (code == WF_OK) {
-        code = tool_golden_read(beside, golden, err);
+        code = tool_golden_read(beside, &m->golden, err);
     }
     wf_xfree(beside);
     return code;
@@ -139,9 +145,7 @@ static enum wf_code read_model(const char *path, char **text, size_t *size,
 
 /* Puts the parts together; everything is borrowed. */
 static enum wf_code write_global(const struct tool_catalog *c, const struct users *users,
-                                 const char *model, size_t model_size,
-                                 const struct tool_golden *golden, const char *path,
-                                 struct wf_error *err)
+                                 const struct model *model, const char *path, struct wf_error *err)
 {
     struct tool_popular popular;
     tool_popular_make(c, &popular);
@@ -158,11 +162,11 @@ static enum wf_code write_global(const struct tool_catalog *c, const struct user
         .aggregates = users->aggregates,
         .lists = popular.lists,
         .n_lists = popular.n,
-        .model = model,
-        .model_size = model_size,
-        .golden_rows = golden->rows,
-        .golden_margins = golden->margins,
-        .n_golden = golden->n_rows,
+        .model = model->text,
+        .model_size = model->size,
+        .golden_rows = model->golden.rows,
+        .golden_margins = model->golden.margins,
+        .n_golden = model->golden.n_rows,
     };
     for (unsigned s = 0; s < c->ds->schema.n_spaces; s++) {
         b.user_vectors[s] = users->n == 0 ? NULL : users->vectors[s];
@@ -176,9 +180,7 @@ enum wf_code tool_build_global(const struct tool_catalog *c, const char *model, 
                                uint32_t *n_users, struct wf_error *err)
 {
     struct tool_given_users given;
-    char *text = NULL;
-    size_t size = 0;
-    struct tool_golden golden = {0};
+    struct model ranker = {0};
     struct users users;
     enum wf_code code = tool_given_users_open(c->ds->dir, &c->ds->schema, &given, err);
     if (code != WF_OK) {
@@ -186,16 +188,16 @@ enum wf_code tool_build_global(const struct tool_catalog *c, const char *model, 
     }
     users_init(&users, c, &given);
     *n_users = users.n;
-    code = read_model(model, &text, &size, &golden, err);
+    code = read_model(model, &ranker, err);
     if (code == WF_OK) {
-        code = write_global(c, &users, text, size, &golden, path, err);
+        code = write_global(c, &users, &ranker, path, err);
         if (code != WF_OK && model != NULL) {
             (void)wf_prefix(err, "%s: ", model);
         }
     }
     users_fini(&users);
     tool_given_users_close(&given);
-    tool_golden_fini(&golden);
-    wf_xfree(text);
+    tool_golden_fini(&ranker.golden);
+    wf_xfree(ranker.text);
     return code;
 }

@@ -190,7 +190,8 @@ static void count_purchases(struct tool_catalog *c)
     for (size_t i = 0; i < c->ds->items.n && newest == 0; i++) {
         now = c->items[i].launch_day > now ? c->items[i].launch_day : now;
     }
-    c->means.now_day = newest == 0 ? now : (float)(newest / SECONDS_PER_DAY);
+    const int64_t newest_day = newest / SECONDS_PER_DAY;
+    c->means.now_day = newest == 0 ? now : (float)newest_day;
     for (size_t i = 0; i < c->n_purchases; i++) {
         const double age = (double)(newest - c->purchases[i].unix_time) / SECONDS_PER_DAY;
         c->items[c->purchases[i].item].events++;

@@ -104,8 +104,8 @@ enum wf_code tool_usage(struct wf_error *err, const char *fmt, ...) WF_PRINTF(2,
 /* A threshold that was asked for and missed (exit 3). */
 enum wf_code tool_threshold(struct wf_error *err, const char *fmt, ...) WF_PRINTF(2, 3);
 /*
- * OK 0; reason USAGE 2, THRESHOLD and MIN_COVERAGE 3, CONFIG 4; else WF_INVALID and WF_DATA_LOSS 5, WF_UNAVAILABLE
- * 6, everything else 1.
+ * OK 0; reason USAGE 2, THRESHOLD and MIN_COVERAGE 3, CONFIG 4; else WF_INVALID and WF_DATA_LOSS 5,
+ * WF_UNAVAILABLE 6, everything else 1.
  */
 int tool_exit_code(enum wf_code code, const struct wf_error *err);
 

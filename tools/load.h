@@ -30,8 +30,8 @@ struct tool_load_result {
     double coverage_min;
     uint64_t search_us; /* sum over shards and answers */
     uint64_t scanned;
-    enum wf_code first_code;      /* of the first failure that was neither refused nor late */
-    char first_error[200]; /* "" when none */
+    enum wf_code first_code; /* of the first failure that was neither refused nor late */
+    char first_error[200];   /* "" when none */
 };
 /* Blocks until every request has its outcome. `subjects` are not none. */
 void tool_load_run(struct tool_client *client, const struct tool_subjects *subjects,

@@ -77,7 +77,7 @@ static void fill(struct bench *b)
 {
     for (uint32_t i = 0; i < ROWS; i++) {
         snprintf(b->names[i], sizeof b->names[i], "%08u", i);
-        memcpy(b->skus + i * SKU, b->names[i], SKU);
+        memcpy(b->skus + (size_t)i * SKU, b->names[i], SKU);
         b->sizes[i] = SKU;
         b->scores[i] = 1.0f - (float)i / ROWS;
         b->rows[i] = (struct wire_hit){.sku = b->names[i],

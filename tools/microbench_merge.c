@@ -46,7 +46,7 @@ static void sorting(void *ctx)
 {
     struct bench *b = ctx;
     memcpy(b->all, b->rows, sizeof b->all);
-    qsort(b->all, SHARDS * ROWS, sizeof b->all[0], by_rank);
+    qsort(b->all, (size_t)SHARDS * ROWS, sizeof b->all[0], by_rank);
 }
 
 static void fill(struct bench *b)
@@ -83,7 +83,7 @@ enum wf_code microbench_merge(bool json, struct wf_error *err)
                                       .peer_name = "qsort",
                                       .kernel = "c",
                                       .ctx = b,
-                                      .config = {{"n", SHARDS * ROWS}, {"k", K}}};
+                                      .config = {{"n", (uint64_t)SHARDS * ROWS}, {"k", K}}};
     microbench_run(&c, json);
     wf_arena_fini(&b->arena);
     wf_xfree(b);

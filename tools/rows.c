@@ -139,6 +139,14 @@ static enum wf_code bind_header(struct tool_rows *r, const char *line, struct wf
     return code;
 }
 
+static char separator_of(const char *line)
+{
+    if (strchr(line, '\t') != NULL) {
+        return '\t';
+    }
+    return strchr(line, ',') != NULL ? ',' : ' ';
+}
+
 /* Decides the shape; *header says that the line was one. */
 static enum wf_code decide(struct tool_rows *r, const char *line, bool *header,
                            struct wf_error *err)
@@ -148,7 +156,7 @@ static enum wf_code decide(struct tool_rows *r, const char *line, bool *header,
     if (r->shape == TOOL_ROWS_LIBSVM) {
         return WF_OK;
     }
-    r->separator = strchr(line, '\t') != NULL ? '\t' : strchr(line, ',') != NULL ? ',' : ' ';
+    r->separator = separator_of(line);
     r->columns = wf_xarray(uint32_t, COLUMNS_MAX);
     r->unbound = r->n_features;
     *header = is_header(r, line);

@@ -54,7 +54,7 @@ const ProtobufCMessage *fake_garbage(uint32_t i, struct wf_arena *arena);
  * and every second row left out. NULL with *err for a request that a shard refuses.
  */
 const ProtobufCMessage *fake_shard_answer(const struct fake_shop *s, uint32_t shard,
-                                          enum wire_method method, const ProtobufCMessage *rq,
+                                          enum wire_method method, const ProtobufCMessage *msg,
                                           bool cut_short, struct wf_arena *arena,
                                           struct wf_error *err);
 /* The best k of the shards in `mask` (bit per shard) for a query, by brute force; SKUs out. */

@@ -133,8 +133,8 @@ static void each_refusal_names_status_reason_and_field(void **state)
         fake_transport_init(&t, shop, 1, 1);
         fake_query_run(&f, &t, m, &rq, WF_SECOND);
         const struct wf_error *err = &f.q.err;
-        if (err->code != r->code || strcmp(err->reason, r->reason) ||
-            strcmp(err->field, r->field) || !strstr(err->text, r->says)) {
+        if (err->code != r->code || strcmp(err->reason, r->reason) != 0 ||
+            strcmp(err->field, r->field) != 0 || !strstr(err->text, r->says)) {
             fail_msg("%s: %s %s %s: %s", r->name, wf_code_name(err->code), err->reason, err->field,
                      err->text);
         }

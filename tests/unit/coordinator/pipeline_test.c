@@ -328,7 +328,7 @@ static void the_ranker_orders_and_mmr_diversifies(void **state)
         const struct wire_hit *h = &x.f.q.response.hits[i];
         float price = 0;
         for (uint32_t a = 0; a < h->n_attributes; a++) {
-            price = strcmp(h->attributes[a].name, "price") ? price : h->attributes[a].number;
+            price = strcmp(h->attributes[a].name, "price") != 0 ? price : h->attributes[a].number;
         }
         float margin = price < 30 ? 1.0F : price < 60 ? 0.0F : -1.0F;
         assert_true(h->rank_score == margin);
