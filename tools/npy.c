@@ -167,8 +167,13 @@ static size_t element_size(const struct header *h)
     return 0;
 }
 
-static enum wf_code check_header(const struct header *h, struct wf_error *err)
+static enum wf_code check_header(struct header *h, struct wf_error *err)
 {
+    if (h->n_dims == 1) { /* one vector: a matrix of one row */
+        h->dim = h->rows;
+        h->rows = 1;
+        h->n_dims = 2;
+    }
     if (h->n_dims != 2) {
         return wf_fail(err, WF_INVALID, "npy holds %u dimensions, a matrix has 2", h->n_dims);
     }

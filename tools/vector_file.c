@@ -42,7 +42,8 @@ static enum wf_code open_npy(const char *path, struct tool_vector_file *file, st
 
 static bool is_separator(char c)
 {
-    return c == '\t' || c == ' ' || c == ',';
+    return c == '\t' || c == ' ' || c == ',' || c == '[' ||
+           c == ']'; /* a JSON array is a line too */
 }
 
 /* Parses up to `want` numbers (0 = all) of a line; *n = how many there are. */
@@ -150,9 +151,8 @@ static enum wf_code open_format(const char *path, struct tool_vector_file *file,
         const char *suffix;
         open_fn *open;
     } formats[] = {
-        {".fvecs", tool_fvecs_open},
-        {".bvecs", tool_bvecs_open},
-        {".tsv", open_tsv},
+        {".fvecs", tool_fvecs_open}, {".bvecs", tool_bvecs_open}, {".tsv", open_tsv},
+        {".csv", open_tsv},          {".txt", open_tsv},          {".json", open_tsv},
     };
     if (has_suffix(path, ".npy")) {
         return open_npy(path, file, err); /* names the path itself */
@@ -170,8 +170,8 @@ static enum wf_code open_format(const char *path, struct tool_vector_file *file,
         return code == WF_OK ? WF_OK : wf_prefix(err, "%s: ", path);
     }
     return wf_fail(err, WF_INVALID,
-                   "%s: unknown kind of vectors, known are .npy .fvecs .bvecs .tsv, each also .gz "
-                   "or .zst",
+                   "%s: unknown kind of vectors, known are .npy .fvecs .bvecs and, for lines of "
+                   "numbers, .tsv .csv .txt .json, each also .gz or .zst",
                    path);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * vector_file.h - vectors row after row from the formats people have: .npy, .fvecs, .bvecs and .tsv
- * (numbers separated by tabs, spaces or commas), each plain, gzip or zstd. The name decides the
- * format ("x.fvecs.gz"), the content the compression. Memory is one row, except for compressed
- * .npy. Not thread-safe.
+ * vector_file.h - vectors row after row from the formats people have: .npy, .fvecs, .bvecs and
+ * lines of numbers (.tsv .csv .txt: tabs, spaces or commas between; .json: an array a line), each
+ * plain, gzip or zstd. The name decides the format ("x.fvecs.gz"), the content the compression.
+ * Memory is one row, except for compressed .npy. Not thread-safe.
  */
 #ifndef TOOL_VECTOR_FILE_H
 #define TOOL_VECTOR_FILE_H

@@ -74,7 +74,7 @@ static void what_is_wrong_is_named(void **state)
         {"{'descr': '>f4', 'fortran_order': False, 'shape': (1, 2)}", "header is not"},
         {"{'descr': '<i4', 'fortran_order': False, 'shape': (1, 2)}", "type '<i4'"},
         {"{'descr': '<f4', 'fortran_order': True, 'shape': (1, 2)}", "Fortran"},
-        {"{'descr': '<f4', 'fortran_order': False, 'shape': (2,)}", "1 dimensions"},
+        {"{'descr': '<f4', 'fortran_order': False, 'shape': (4097,)}", "4097 is outside"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': ()}", "0 dimensions"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1, 2)}", "3 dimensions"},
         {"{'descr': '<f4', 'fortran_order': False, 'shape': (1, 4097)}", "4097 is outside"},
@@ -95,6 +95,22 @@ static void what_is_wrong_is_named(void **state)
         assert_int_not_equal(WF_OK, tool_npy_view(file.data, file.size, &npy, &err));
         assert_non_null(strstr(err.text, cases[i].text));
     }
+    tool_text_fini(&file);
+}
+
+static void one_dimension_is_one_row(void **state)
+{
+    (void)state;
+    static const float data[2] = {1, 2};
+    struct tool_text file = {0};
+    struct tool_npy npy;
+    compose(&file, 1, "{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }\n", data,
+            sizeof data);
+    assert_int_equal(WF_OK, tool_npy_view(file.data, file.size, &npy, NULL));
+    assert_int_equal(npy.rows, 1);
+    assert_int_equal(npy.dim, 2);
+    assert_true(npy.data[0] == 1 && npy.data[1] == 2);
+    tool_npy_close(&npy);
     tool_text_fini(&file);
 }
 
@@ -143,6 +159,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_and_type_is_read),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(one_dimension_is_one_row),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test_setup_teardown(what_is_written_is_read, scratch_setup, scratch_teardown),
     };

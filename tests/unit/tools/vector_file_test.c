@@ -98,6 +98,8 @@ static void tsv_takes_tabs_blanks_and_commas(void **state)
     assert_string_equal("1,2,3;4,5,6;!;!;1000,-2,3;", out.data);
     read_all(scratch_text(*state, "b.tsv", "1\t2\t0\n4\t5\t0\n"), 2, &out);
     assert_string_equal("1,2;4,5;", out.data);
+    read_all(scratch_text(*state, "c.json", "[1, 2.5, -3]\n"), 0, &out);
+    assert_string_equal("1,2.5,-3;", out.data);
     tool_text_fini(&out);
 }
 
@@ -105,7 +107,7 @@ static void an_unknown_name_says_what_is_known(void **state)
 {
     struct tool_text out = {0};
     read_all(scratch_text(*state, "a.xls", "1"), 0, &out);
-    assert_non_null(strstr(out.data, ".npy .fvecs .bvecs .tsv"));
+    assert_non_null(strstr(out.data, ".npy .fvecs .bvecs and"));
     tool_text_fini(&out);
 }
 
