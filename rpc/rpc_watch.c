@@ -57,17 +57,16 @@ static void destroy(struct rpc_watch *w)
     wf_xfree(w);
 }
 
-/* With peer->mu held. */
-static void leave(struct rpc_watch *w)
+/* Takes the watch between these two off the list, with peer->mu held. */
+static void unlink_between(struct rpc_peer *peer, struct rpc_watch *prev, struct rpc_watch *next)
 {
-    struct rpc_peer *peer = w->peer;
-    if (w->prev) {
-        w->prev->next = w->next;
+    if (prev) {
+        prev->next = next;
     } else {
-        peer->watches = w->next;
+        peer->watches = next;
     }
-    if (w->next) {
-        w->next->prev = w->prev;
+    if (next) {
+        next->prev = prev;
     }
     pthread_cond_signal(&peer->idle);
 }
@@ -94,7 +93,7 @@ static void stream_over(struct rpc_watch *w)
     w->call = NULL;
     const bool closing = atomic_load(&w->closing);
     if (closing) {
-        leave(w);
+        unlink_between(peer, w->prev, w->next);
     } else {
         /* Under the mutex: once it is free the peer may close, and the loop stop. */
         atomic_store(&w->state, WAITING);
@@ -239,13 +238,14 @@ void rpc_watch_cancel_all(struct rpc_peer *peer)
 {
     struct rpc_watch *next = NULL;
     for (struct rpc_watch *w = peer->watches; w; w = next) {
-        next = w->next;
+        struct rpc_watch *prev = w->prev;
         int waiting = WAITING;
+        next = w->next;
         atomic_store(&w->closing, true);
         if (w->call) {
             (void)grpc_call_cancel(w->call, NULL);
         } else if (atomic_compare_exchange_strong(&w->state, &waiting, CLOSED)) {
-            leave(w);
+            unlink_between(peer, prev, next); /* its timer may have freed it by now */
         }
     }
 }
