@@ -13,6 +13,18 @@
 #include "tools/rejects.h"
 #include "tools/vector_file.h"
 
+/* The options that every import of vectors has: a member `m` of the command's `args`. */
+#define TOOL_METRIC_OPTION(args, m)                                                                \
+    {                                                                                              \
+        .name = "metric", .type = TOOL_STR, .offset = offsetof(args, m), .value = "M",             \
+        .def = "cosine", .what = "ip, cosine or l2."                                               \
+    }
+#define TOOL_MAX_ERRORS_OPTION(args, m)                                                            \
+    {                                                                                              \
+        .name = "max-errors", .type = TOOL_UINT, .offset = offsetof(args, m), .value = "N",        \
+        .def = "100", .what = "Bad rows are named and left out; more than N end it."               \
+    }
+
 struct tool_id_vectors {
     const char *path, *ids_path; /* borrowed; ids_path NULL: ids are the row numbers from 0 */
     struct tool_vector_file file;
