@@ -59,7 +59,7 @@ class SameAnswers(unittest.TestCase):
     def test_exact_is_brute_force_for_any_shard_count(self):
         skus = skus_of(dataset())
         wanted = None
-        for shards in (1, 2, 3, 5, 8):
+        for shards in range(1, 9):
             with Cluster(generation(shards=shards, ranker=False)) as cluster:
                 got = hits(cluster.query("--items", skus[3], "--k", 100, "--surface", "similar_raw", "--exact"))
             self.assertEqual(len(got), 100)
