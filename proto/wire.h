@@ -47,6 +47,9 @@ enum {
     WIRE_ID_MAX = 64,
     WIRE_TIMEOUT_MAX_MS = 60000,
     WIRE_DIM_MAX = 4096,
+    WIRE_EXCLUDE_MAX = 100000, /* SKU hashes */
+    WIRE_GROUP_MAX = 100,      /* hits per group */
+    WIRE_NEGATIVES_MAX = 16,
     WIRE_REPEATED_MAX = 65536, /* strings or sub-messages in one field of one message */
 };
 
@@ -63,11 +66,13 @@ enum wire_effort_kind {
     WIRE_EFFORT_DEFAULT,
     WIRE_EFFORT_NPROBE,
     WIRE_EFFORT_EF,
-    WIRE_EFFORT_EXACT
+    WIRE_EFFORT_EXACT,
+    WIRE_EFFORT_RECALL
 };
 struct wire_effort {
     enum wire_effort_kind kind;
-    uint32_t value;
+    uint32_t value; /* nprobe, ef */
+    float recall;   /* over 0, at most 1 */
 };
 
 /* ------------------------------------------------------------------ public: weft.v1 */
@@ -80,6 +85,11 @@ enum wire_subject_kind {
     WIRE_SUBJECT_SESSION,
     WIRE_SUBJECT_TEXT
 };
+
+/* How disliked items count. SUBTRACT: probe = probe - weight x mean of the disliked vectors
+ * (normalised again for cosine). BEST_MINUS_WORST: an item's score is its best probe's minus
+ * weight x max(0, its best score with a disliked vector); not for L2. */
+enum wire_negative_mode { WIRE_NEGATIVE_SUBTRACT = 1, WIRE_NEGATIVE_BEST_MINUS_WORST };
 
 struct wire_recommend_request {
     const char *request_id; /* "" when none; strings are never NULL */
@@ -104,6 +114,17 @@ struct wire_recommend_request {
     float min_coverage; /* 0: none */
     const char *segment, *context_user;
     uint64_t seed;
+    const uint64_t *exclude; /* XXH3-64 of SKUs, as sent; NULL with n_exclude 0 */
+    uint32_t n_exclude;
+    const char *exclude_handle; /* "": none */
+    const char *group_by;       /* "": none */
+    uint32_t group_max;         /* 1 to WIRE_GROUP_MAX where group_by is set */
+    enum wire_negative_mode negative_mode;
+    float negative_weight;            /* resolved: 0.5 where absent */
+    const char *const *negative_skus; /* at most WIRE_NEGATIVES_MAX together with the vectors */
+    uint32_t n_negative_skus;
+    const float *negative_vectors; /* n x negative_dim, of the subject's space */
+    uint32_t n_negative_vectors, negative_dim;
 };
 
 enum wire_source {
@@ -179,6 +200,7 @@ struct wire_shard_coverage {
 };
 struct wire_coverage {
     uint64_t documents, searched, scanned;
+    uint64_t matched; /* documents that the filter let through in the shards that answered */
     double ratio;
     struct wire_shard_coverage *shards;
     uint32_t n_shards;
@@ -238,6 +260,9 @@ struct wire_probe {
     const float *vector;
     uint32_t dim, k;
     struct wire_effort effort;
+    const float *negatives; /* n_negatives x dim: best minus worst */
+    uint32_t n_negatives;
+    float negative_weight;
 };
 struct wire_lookup { /* one of the two is set */
     const char *const *skus;
@@ -259,6 +284,10 @@ struct wire_search_request {
     bool want_vectors;
     const char *vector_space;
     enum wire_encoding encoding;
+    const uint64_t *exclude; /* rising, unique: those of this shard */
+    uint32_t n_exclude;
+    const char *group_by; /* "": none */
+    uint32_t group_max;
 };
 
 enum wire_column_kind {
@@ -297,6 +326,7 @@ struct wire_columns {
 struct wire_search_response {
     const char *generation;
     uint64_t documents, micros;
+    uint64_t matched;             /* rows that the filter lets through; documents without one */
     struct wire_columns *sources; /* probes, then lookups */
     uint32_t n_sources;
     uint32_t vector_dim;
@@ -360,6 +390,25 @@ struct wire_generation_stats {
     struct wire_space_stats *spaces;
     uint32_t n_spaces;
 };
+/* Ids that a list must not hold, uploaded once. */
+struct wire_exclusions {
+    const uint64_t *hashes;
+    uint32_t n;
+};
+WF_MUST_CHECK enum wf_code wire_exclusions_read(const ProtobufCMessage *msg, struct wf_arena *arena,
+                                                struct wire_exclusions *out, struct wf_error *err);
+const ProtobufCMessage *wire_exclusions_message(const struct wire_exclusions *e,
+                                                struct wf_arena *arena);
+struct wire_exclusions_reply {
+    const char *handle;
+    uint32_t n;
+};
+WF_MUST_CHECK enum wf_code wire_exclusions_reply_read(const ProtobufCMessage *msg,
+                                                      struct wf_arena *arena,
+                                                      struct wire_exclusions_reply *out,
+                                                      struct wf_error *err);
+const ProtobufCMessage *wire_exclusions_reply_message(const struct wire_exclusions_reply *r,
+                                                      struct wf_arena *arena);
 struct wire_stats {
     uint32_t shard, n_shards;
     uint64_t incarnation, cpu_us; /* cpu_us: of the process since it started */
@@ -382,6 +431,7 @@ enum wire_method {
     WIRE_STATS,
     WIRE_DRAW,
     WIRE_DESCRIBE,
+    WIRE_UPLOAD_EXCLUSIONS,
     WIRE_N_METHODS
 };
 struct wire_method_info {

@@ -36,6 +36,9 @@ const struct wire_method_info *wire_method(enum wire_method m)
         [WIRE_DESCRIBE] = {"/weft.internal.v1.CoordinatorService/Describe",
                            &weft__internal__v1__describe_request__descriptor,
                            &weft__internal__v1__describe_response__descriptor},
+        [WIRE_UPLOAD_EXCLUSIONS] = {"/weft.v1.RecommendService/UploadExclusions",
+                                    &weft__v1__upload_exclusions_request__descriptor,
+                                    &weft__v1__upload_exclusions_response__descriptor},
     };
     wf_assert(m < WIRE_N_METHODS);
     return &methods[m];

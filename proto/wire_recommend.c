@@ -133,7 +133,8 @@ static enum wf_code read_effort(const request_msg *m, const struct wire_place *a
         return wire_bad(at, "CONFLICT", "effort", "%u together with target_recall %g", value,
                         (double)rq->target_recall);
     }
-    rq->effort = (struct wire_effort){lists ? WIRE_EFFORT_NPROBE : WIRE_EFFORT_EF, value};
+    rq->effort =
+        (struct wire_effort){.kind = lists ? WIRE_EFFORT_NPROBE : WIRE_EFFORT_EF, .value = value};
     return WF_OK;
 }
 

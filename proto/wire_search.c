@@ -22,19 +22,26 @@ static enum wf_code read_effort(const probe_msg *m, const struct wire_place *at,
 {
     switch (m->effort_case) {
     case WEFT__INTERNAL__V1__PROBE__EFFORT_NPROBE:
-        *out = (struct wire_effort){WIRE_EFFORT_NPROBE, m->nprobe};
+        *out = (struct wire_effort){.kind = WIRE_EFFORT_NPROBE, .value = m->nprobe};
         return wire_check_range(at, "nprobe", m->nprobe, 1, WIRE_EFFORT_MAX);
     case WEFT__INTERNAL__V1__PROBE__EFFORT_EF_SEARCH:
-        *out = (struct wire_effort){WIRE_EFFORT_EF, m->ef_search};
+        *out = (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = m->ef_search};
         return wire_check_range(at, "ef_search", m->ef_search, 1, WIRE_EFFORT_MAX);
     case WEFT__INTERNAL__V1__PROBE__EFFORT_EXACT:
-        *out = (struct wire_effort){WIRE_EFFORT_EXACT, 0};
+        *out = (struct wire_effort){.kind = WIRE_EFFORT_EXACT};
         return m->exact ? WF_OK : wire_bad(at, "OUT_OF_RANGE", "exact", "false, true is due");
+    case WEFT__INTERNAL__V1__PROBE__EFFORT_TARGET_RECALL:
+        *out = (struct wire_effort){.kind = WIRE_EFFORT_RECALL, .recall = m->target_recall};
+        if (!(m->target_recall > 0 && m->target_recall <= 1)) {
+            return wire_bad(at, "OUT_OF_RANGE", "target_recall", "%g, over 0 to 1 is allowed",
+                            (double)m->target_recall);
+        }
+        return WF_OK;
     case WEFT__INTERNAL__V1__PROBE__EFFORT__NOT_SET:
     case _WEFT__INTERNAL__V1__PROBE__EFFORT__CASE_IS_INT_SIZE:
         break;
     }
-    *out = (struct wire_effort){WIRE_EFFORT_DEFAULT, 0};
+    *out = (struct wire_effort){.kind = WIRE_EFFORT_DEFAULT};
     return WF_OK;
 }
 
@@ -191,6 +198,10 @@ static probe_msg *build_probe(const struct wire_probe *p, struct wf_arena *arena
     case WIRE_EFFORT_EXACT:
         m->effort_case = WEFT__INTERNAL__V1__PROBE__EFFORT_EXACT;
         m->exact = true;
+        break;
+    case WIRE_EFFORT_RECALL:
+        m->effort_case = WEFT__INTERNAL__V1__PROBE__EFFORT_TARGET_RECALL;
+        m->target_recall = p->effort.recall;
         break;
     }
     return m;

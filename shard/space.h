@@ -19,7 +19,9 @@
 #include "base/idmap.h"
 #include "base/vector.h"
 #include "proto/wire.h"
+#include "shard/effort.h"
 #include "shard/faiss_params.h"
+#include "shard/filter.h"
 #include "shard/spec.h"
 
 struct shard_space {
@@ -32,11 +34,13 @@ struct shard_space {
     const uint32_t *lists;         /* IVF: first row of each list, spec.n + 1 */
     const uint32_t *to_row;        /* shard row of each row; NULL: the same */
     const uint32_t *of_row;        /* row of each shard row or WF_NO_ROW; NULL: the same, below n */
-    uint32_t effort;               /* nprobe or ef that the build measured; 0 for Flat */
-    uint32_t row_cap;              /* IVF, default effort: rows compared at most; 0 = no cap */
-    double max_norm;               /* no stored vector is longer */
-    double decode_norm;            /* SQ8: length of |min| + 255 step, 0 elsewhere */
-    struct shard_faiss *faiss;     /* owned; NULL for Flat and for no vectors */
+    const float *norms;            /* L2 with SQ8: squared length of each row, else NULL */
+    struct shard_calibration calibration;
+    uint32_t effort;    /* nprobe or ef for the default target, unfiltered, k = 10; 0 for Flat */
+    uint32_t row_cap;   /* IVF, default effort, no filter: rows compared at most; 0 = no cap */
+    double max_norm;    /* no stored vector is longer */
+    double decode_norm; /* SQ8: length of |min| + 255 step, 0 elsewhere */
+    struct shard_faiss *faiss; /* owned; NULL for Flat and for no vectors */
 };
 
 /* A row that a search found. Order: score falling, then `order`, the place of its SKU among the
@@ -46,18 +50,45 @@ struct shard_hit {
     uint32_t order;
     uint32_t row; /* of the shard */
 };
+/* How a query was answered. */
+enum shard_plan {
+    SHARD_PLAN_EXACT, /* every allowed row compared */
+    SHARD_PLAN_LISTS, /* the allowed rows of the nearest lists */
+    SHARD_PLAN_GRAPH, /* HNSW */
+    SHARD_PLANS
+};
 struct shard_hits {
     struct shard_hit *hits; /* arena */
     uint32_t n;
     uint64_t scanned;       /* rows compared, centroids not counted */
     uint32_t planned, done; /* parts: lists for IVF, else 1 */
+    enum shard_plan plan;
+};
+/*
+ * What keeps a near row from being a hit, or lowers it; a member that is 0 or NULL does nothing.
+ * The hits are exactly the best of the rows compared under these rules.
+ */
+struct shard_rules {
+    const struct wf_idmap *ids; /* for exclude */
+    const uint64_t *exclude;    /* XXH3-64 of SKUs, rising: rows with such a SKU are no hits */
+    uint32_t n_exclude;
+    /* At most group_max hits of equal group; UINT64_MAX is a group of its own for every row. */
+    uint64_t (*group)(const void *ctx, uint32_t row);
+    const void *group_ctx;
+    uint32_t group_max; /* 0: no groups */
+    /* score = own score - weight x max(0, best score with a negative); not for L2. */
+    const float *negatives; /* n_negatives x dim */
+    uint32_t n_negatives;
+    float negative_weight; /* >= 0 */
 };
 struct shard_query {
     const float *vector; /* dim floats, finite */
     uint32_t k;
     struct wire_effort effort;
-    int64_t deadline;      /* the search stops between parts when it has passed */
-    const uint32_t *order; /* place of each shard row's SKU among the sorted SKUs */
+    int64_t deadline;                    /* the search stops between parts when it has passed */
+    const uint32_t *order;               /* place of each shard row's SKU among the sorted SKUs */
+    const struct shard_allowed *allowed; /* NULL: every row */
+    const struct shard_rules *rules;     /* NULL: none */
 };
 
 /*
@@ -72,6 +103,12 @@ void shard_select_set(enum shard_select select);
 WF_MUST_CHECK enum wf_code shard_space_search(const struct shard_space *s,
                                               const struct shard_query *q, struct wf_arena *arena,
                                               struct shard_hits *out, struct wf_error *err);
+/* Several queries of one space, whose lists are passed over once for all that want them; each
+ * answer is that of shard_space_search. */
+WF_MUST_CHECK enum wf_code shard_space_search_many(const struct shard_space *s,
+                                                   const struct shard_query *queries, uint32_t n,
+                                                   struct wf_arena *arena, struct shard_hits *out,
+                                                   struct wf_error *err);
 /* Whether an effort fits the index; WF_INVALID, reason UNSUPPORTED and `field` when it does not. */
 WF_MUST_CHECK enum wf_code shard_space_effort_check(const struct shard_space *s,
                                                     const struct wire_effort *effort,

@@ -163,9 +163,9 @@ static enum wf_code request_of(const struct args *a, struct wf_arena *arena,
         .seed = a->seed,
     };
     if (a->nprobe > 0) {
-        rq->effort = (struct wire_effort){WIRE_EFFORT_NPROBE, (uint32_t)a->nprobe};
+        rq->effort = (struct wire_effort){.kind = WIRE_EFFORT_NPROBE, .value = (uint32_t)a->nprobe};
     } else if (a->ef > 0) {
-        rq->effort = (struct wire_effort){WIRE_EFFORT_EF, (uint32_t)a->ef};
+        rq->effort = (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = (uint32_t)a->ef};
     }
     if (a->attributes[0] != '\0') {
         rq->attributes = split(a->attributes, arena, &rq->n_attributes);

@@ -138,7 +138,7 @@ static void ours(void *ctx)
                                          .vector = b->queries + i * DIM,
                                          .dim = DIM,
                                          .k = K,
-                                         .effort = {WIRE_EFFORT_NPROBE, NPROBE}};
+                                         .effort = {.kind = WIRE_EFFORT_NPROBE, .value = NPROBE}};
         const struct wire_search_request rq = {.generation = "bench",
                                                .request_id = "",
                                                .probes = &probe,

@@ -327,8 +327,8 @@ static void errors_travel_with_reason_and_field(void **state)
         make_query(&q, 1, what == 0 ? "0123456789abcdef" : fx.manifest.name);
         q.probe.content_id = what == 1 ? "first-v2" : "";
         q.rq.filter = what == 2 ? "price < 3" : "";
-        q.probe.effort =
-            what == 3 ? (struct wire_effort){WIRE_EFFORT_EF, 7} : (struct wire_effort){0, 0};
+        q.probe.effort = what == 3 ? (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = 7}
+                                   : (struct wire_effort){0};
         wf_arena_reset(&a);
         assert_int_equal(search(peer, &q.rq, &a, &got, &err), want[what].code);
         assert_string_equal(err.reason, want[what].reason);

@@ -242,6 +242,11 @@ static void expect(const struct shard *s, const struct wire_search_request *rq, 
     assert_true(strlen(err.text) > 0);
 }
 
+#define PROBE(s, c, v, d, n)                                                                       \
+    {                                                                                              \
+        .space = (s), .content_id = (c), .vector = (v), .dim = (d), .k = (n)                       \
+    }
+
 static void bad_probes_are_named(void **state)
 {
     (void)state;
@@ -252,13 +257,18 @@ static void bad_probes_are_named(void **state)
         enum wf_code code;
         const char *reason, *field;
     } cases[] = {
-        {{"none", "", fine, DIM, 5, {0, 0}}, WF_INVALID, "UNKNOWN_SPACE", "probes[1].space"},
-        {{"", "other", fine, DIM, 5, {0, 0}}, WF_PRECONDITION, "WRONG_SPACE", ""},
-        {{"", "", fine, DIM - 1, 5, {0, 0}}, WF_INVALID, "DIMENSION", "probes[1].vector"},
-        {{"second", "", fine, DIM, 5, {0, 0}}, WF_INVALID, "DIMENSION", "probes[1].vector"},
-        {{"", "", huge, DIM, 5, {0, 0}}, WF_INVALID, "OUT_OF_RANGE", "probes[1].vector"},
-        {{"", "", fine, DIM, 0, {0, 0}}, WF_INVALID, "OUT_OF_RANGE", "probes[1].k"},
-        {{"", "", fine, DIM, 5, {WIRE_EFFORT_EF, 9}},
+        {PROBE("none", "", fine, DIM, 5), WF_INVALID, "UNKNOWN_SPACE", "probes[1].space"},
+        {PROBE("", "other", fine, DIM, 5), WF_PRECONDITION, "WRONG_SPACE", ""},
+        {PROBE("", "", fine, DIM - 1, 5), WF_INVALID, "DIMENSION", "probes[1].vector"},
+        {PROBE("second", "", fine, DIM, 5), WF_INVALID, "DIMENSION", "probes[1].vector"},
+        {PROBE("", "", huge, DIM, 5), WF_INVALID, "OUT_OF_RANGE", "probes[1].vector"},
+        {PROBE("", "", fine, DIM, 0), WF_INVALID, "OUT_OF_RANGE", "probes[1].k"},
+        {{.space = "",
+          .content_id = "",
+          .vector = fine,
+          .dim = DIM,
+          .k = 5,
+          .effort = {.kind = WIRE_EFFORT_EF, .value = 9}},
          WF_INVALID,
          "UNSUPPORTED",
          "probes[1].effort"},
