@@ -21,7 +21,7 @@
 #include "proto/wire.h"
 #include "shard/effort.h"
 #include "shard/faiss_params.h"
-#include "shard/filter.h"
+#include "shard/filters.h"
 #include "shard/spec.h"
 
 struct shard_space {

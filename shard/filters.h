@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * filter.h - filter expressions over the columns of an open shard: bitmaps in row order, permuted
+ * filters.h - filter expressions over the columns of an open shard: bitmaps in row order, permuted
  * per space, cached by canonical text.
  *
  * Keywords and flags are answered from posting lists (CRoaring) where the generation has them,
@@ -11,8 +11,8 @@
  * Threads: any. A result is valid until the caller's epoch (base/epoch.h) ends: shard_search enters
  * one around a request. Readers take no lock that a maker holds while it evaluates.
  */
-#ifndef SHARD_FILTER_H
-#define SHARD_FILTER_H
+#ifndef SHARD_FILTERS_H
+#define SHARD_FILTERS_H
 
 #include <stdbool.h>
 #include <stddef.h>
