@@ -66,8 +66,8 @@ static enum wf_code check_hashes(const struct wf_idmap *m, const char *prefix, s
     return WF_OK;
 }
 
-enum wf_code wf_idmap_open(const struct wf_container *c, const char *prefix, uint32_t n,
-                           struct wf_idmap *out, struct wf_error *err)
+enum wf_code wf_idmap_map(const struct wf_container *c, const char *prefix, uint32_t n,
+                          struct wf_idmap *out, struct wf_error *err)
 {
     const struct place at = {.container = c, .prefix = prefix};
     const void *offsets, *bytes, *hashes, *rows;
@@ -84,11 +84,24 @@ enum wf_code wf_idmap_open(const struct wf_container *c, const char *prefix, uin
     if (code != WF_OK) {
         return code;
     }
-    const struct wf_idmap m = {
+    *out = (struct wf_idmap){
         .n = n, .offsets = offsets, .bytes = bytes, .hashes = hashes, .rows = rows};
-    code = check_ids(&m, m.offsets[n], prefix, err);
+    return WF_OK;
+}
+
+enum wf_code wf_idmap_check(const struct wf_idmap *m, const char *prefix, struct wf_error *err)
+{
+    const enum wf_code code = check_ids(m, m->offsets[m->n], prefix, err);
+    return code == WF_OK ? check_hashes(m, prefix, err) : code;
+}
+
+enum wf_code wf_idmap_open(const struct wf_container *c, const char *prefix, uint32_t n,
+                           struct wf_idmap *out, struct wf_error *err)
+{
+    struct wf_idmap m;
+    enum wf_code code = wf_idmap_map(c, prefix, n, &m, err);
     if (code == WF_OK) {
-        code = check_hashes(&m, prefix, err);
+        code = wf_idmap_check(&m, prefix, err);
     }
     if (code == WF_OK) {
         *out = m;

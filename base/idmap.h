@@ -25,6 +25,11 @@ struct wf_idmap {
     const uint64_t *hashes;
     const uint32_t *rows;
 };
+/* Opening is mapping, which reads sizes alone, and checking, which reads every id. */
+WF_MUST_CHECK enum wf_code wf_idmap_map(const struct wf_container *c, const char *prefix,
+                                        uint32_t n, struct wf_idmap *out, struct wf_error *err);
+WF_MUST_CHECK enum wf_code wf_idmap_check(const struct wf_idmap *m, const char *prefix,
+                                          struct wf_error *err);
 WF_MUST_CHECK enum wf_code wf_idmap_open(const struct wf_container *c, const char *prefix,
                                          uint32_t n, struct wf_idmap *out, struct wf_error *err);
 /* Row of an id, WF_NO_ROW when unknown. */

@@ -13,6 +13,7 @@
 #include <cfloat>
 #include <cstring>
 #include <memory>
+#include <mutex>
 
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
@@ -157,7 +158,9 @@ struct shard_faiss {
     std::unique_ptr<faiss::IndexFlat> quantizer; // empty: IndexIVF asks it for its dimension
     std::unique_ptr<MappedLists> lists;
     std::unique_ptr<faiss::IndexIVF> ivf;
-    std::unique_ptr<faiss::HNSW> graph;
+    std::unique_ptr<faiss::HNSW> graph; // of a mapped graph: made by the first search
+    shard_graph mapped = {};
+    mutable std::once_flag filled;
 };
 
 namespace
@@ -336,6 +339,10 @@ wf_code shard_faiss_graph_build(const wf_codes *codes, const float *vectors, uin
 
 void shard_faiss_graph_get(const shard_faiss *ix, shard_graph *out)
 {
+    if (ix->mapped.levels != nullptr) {
+        *out = ix->mapped;
+        return;
+    }
     const faiss::HNSW &h = *ix->graph;
     *out = {};
     out->n = static_cast<uint32_t>(h.levels.size());
@@ -347,6 +354,15 @@ void shard_faiss_graph_get(const shard_faiss *ix, shard_graph *out)
     out->n_adjacent = h.neighbors.size();
 }
 
+wf_code shard_faiss_graph_check(const shard_graph *graph, wf_error *err)
+{
+    return guarded(err, [&] {
+        const faiss::HNSW shape(static_cast<int>(graph->links));
+        const wf_code code = check_levels(graph, shape, err);
+        return code == WF_OK ? check_links(graph, shape, err) : code;
+    });
+}
+
 wf_code shard_faiss_graph_open(const wf_codes *codes, const shard_graph *graph, shard_faiss **out,
                                wf_error *err)
 {
@@ -354,15 +370,9 @@ wf_code shard_faiss_graph_open(const wf_codes *codes, const shard_graph *graph, 
         auto ix = std::make_unique<shard_faiss>();
         ix->codes = *codes;
         ix->graph = std::make_unique<faiss::HNSW>(static_cast<int>(graph->links));
-        wf_code code = check_levels(graph, *ix->graph, err);
-        if (code == WF_OK) {
-            code = check_links(graph, *ix->graph, err);
-        }
-        if (code == WF_OK) {
-            fill_graph(graph, ix->graph.get());
-            *out = ix.release();
-        }
-        return code;
+        ix->mapped = *graph;
+        *out = ix.release();
+        return WF_OK;
     });
 }
 
@@ -371,6 +381,9 @@ wf_code shard_faiss_graph_search(const shard_faiss *ix, const float *query, uint
                                  float *scores, int64_t *ids, uint64_t *compared, wf_error *err)
 {
     return guarded(err, [&] {
+        if (ix->mapped.levels != nullptr) {
+            std::call_once(ix->filled, fill_graph, &ix->mapped, ix->graph.get());
+        }
         KernelDistance distance(&ix->codes, nullptr);
         distance.set_query(query);
         faiss::VisitedTable visited(static_cast<int>(ix->graph->levels.size()));

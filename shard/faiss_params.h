@@ -58,7 +58,11 @@ WF_MUST_CHECK enum wf_code shard_faiss_graph_build(const struct wf_codes *codes,
                                                    struct shard_faiss **out, struct wf_error *err);
 /* Borrowed from ix. */
 void shard_faiss_graph_get(const struct shard_faiss *ix, struct shard_graph *out);
-/* Copies the graph; every number in it is checked: WF_DATA_LOSS. */
+/* Every number of a graph within its bounds: WF_DATA_LOSS. */
+WF_MUST_CHECK enum wf_code shard_faiss_graph_check(const struct shard_graph *graph,
+                                                   struct wf_error *err);
+/* Borrows the arrays, unread; the first search copies them. Only a checked graph may be searched.
+ */
 WF_MUST_CHECK enum wf_code shard_faiss_graph_open(const struct wf_codes *codes,
                                                   const struct shard_graph *graph,
                                                   struct shard_faiss **out, struct wf_error *err);

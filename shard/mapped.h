@@ -17,6 +17,7 @@ struct shard_attr {
     const uint32_t *codes;   /* keyword: rows, < n_values or WF_NO_CODE */
     const uint32_t *offsets; /* keyword: n_values + 1, of NUL-terminated values; text: rows + 1 */
     const char *bytes;
+    size_t n_bytes; /* keyword and text: of all values */
     uint32_t n_values;
     const float *numbers;
     const uint8_t *flags;
@@ -42,6 +43,16 @@ struct shard {
 /* "<group>/<name>/<part>" with part NULL for two levels; false when it is longer than a section's
  * name. */
 bool shard_section_name(char out[64], const char *group, const char *name, const char *part);
+
+/* WF_DATA_LOSS: <group> "<name>": <what>. */
+enum wf_code shard_lies(struct wf_error *err, const char *group, const char *name,
+                        const char *what);
+/*
+ * Reads what the mapped sections hold: every offset, code, flag, row number, list, centroid and
+ * link within its bounds, every text UTF-8. Takes time by the rows. An opening that trusts no seal
+ * calls it before anything is searched.
+ */
+WF_MUST_CHECK enum wf_code shard_check(const struct shard *s, struct wf_error *err);
 
 /* ---- shard_columns.c: rows of a shard as columns of a reply ---- */
 

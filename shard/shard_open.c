@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * shard_open.c - from a container to a shard that can be searched without further checks.
+ * shard_open.c - from a container to a shard: maps its sections and holds their sizes and counts
+ * against the schema and against each other, in time that depends on their number alone.
  *
- * Checksums say that the bytes are those that were written, not that they make sense: every count,
- * offset, code and row number is checked here against its bounds, once, and the meta section
- * against the schema. What lies is WF_DATA_LOSS with the section's name.
+ * What the sections hold is read by shard_check.c, and nothing may be searched before that has
+ * passed, now or when the file was sealed. What lies is WF_DATA_LOSS with the section's name.
  */
 #include <jansson.h>
 #include <math.h>
@@ -31,8 +31,7 @@ bool shard_section_name(char out[64], const char *group, const char *name, const
     return true;
 }
 
-static enum wf_code lies(struct wf_error *err, const char *group, const char *name,
-                         const char *what)
+enum wf_code shard_lies(struct wf_error *err, const char *group, const char *name, const char *what)
 {
     wf_fail(err, WF_DATA_LOSS, "%s \"%s\": %s", group, name, what);
     return WF_DATA_LOSS;
@@ -49,7 +48,7 @@ static enum wf_code section(const struct family *f, const char *part, size_t n, 
 {
     char text[64];
     if (!shard_section_name(text, f->group, f->name, part)) {
-        return lies(err, f->group, f->name, "name is too long for a section");
+        return shard_lies(err, f->group, f->name, "name is too long for a section");
     }
     return wf_container_get(f->s->container, text, n, size, out, err);
 }
@@ -64,26 +63,12 @@ static enum wf_code whole_section(const struct family *f, const char *part, size
         found = wf_container_find(f->s->container, text);
     }
     if (found == NULL || found->size % size != 0) {
-        return lies(err, f->group, f->name,
-                    found == NULL ? "a section is missing" : "a section is cut");
+        return shard_lies(err, f->group, f->name,
+                          found == NULL ? "a section is missing" : "a section is cut");
     }
     *out = found->data;
     *n = found->size / size;
     return WF_OK;
-}
-
-/* n + 1 offsets that rise from 0 to `bytes`. */
-static bool offsets_good(const uint32_t *offsets, size_t n, size_t bytes)
-{
-    if (offsets[0] != 0 || offsets[n] != bytes) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (offsets[i] > offsets[i + 1]) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* ---- attributes ---- */
@@ -91,7 +76,6 @@ static bool offsets_good(const uint32_t *offsets, size_t n, size_t bytes)
 static enum wf_code open_keyword(const struct shard *s, struct shard_attr *a, struct wf_error *err)
 {
     const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
-    const char *name = a->schema->name;
     const void *codes = NULL, *offsets = NULL, *bytes = NULL;
     size_t n_offsets = 0, n_bytes = 0;
     enum wf_code code = section(&f, "codes", s->rows, sizeof(uint32_t), &codes, err);
@@ -107,30 +91,17 @@ static enum wf_code open_keyword(const struct shard *s, struct shard_attr *a, st
     a->codes = codes;
     a->offsets = offsets;
     a->bytes = bytes;
-    if (n_offsets == 0 || n_offsets > UINT32_MAX ||
-        !offsets_good(offsets, n_offsets - 1, n_bytes)) {
-        return lies(err, "attribute", name, "offsets do not fit the values");
+    if (n_offsets == 0 || n_offsets > UINT32_MAX) {
+        return shard_lies(err, "attribute", a->schema->name, "offsets do not fit the values");
     }
     a->n_values = (uint32_t)(n_offsets - 1);
-    for (uint32_t i = 0; i < a->n_values; i++) {
-        const uint32_t size = a->offsets[i + 1] - a->offsets[i];
-        if (size == 0 || a->bytes[a->offsets[i + 1] - 1] != '\0' ||
-            !wf_utf8_valid(a->bytes + a->offsets[i], size - 1)) {
-            return lies(err, "attribute", name, "a value is not UTF-8 with a NUL behind");
-        }
-    }
-    for (uint32_t row = 0; row < s->rows; row++) {
-        if (a->codes[row] >= a->n_values && a->codes[row] != WF_NO_CODE) {
-            return lies(err, "attribute", name, "a code has no value");
-        }
-    }
+    a->n_bytes = n_bytes;
     return WF_OK;
 }
 
 static enum wf_code open_texts(const struct shard *s, struct shard_attr *a, struct wf_error *err)
 {
     const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
-    const char *name = a->schema->name;
     const void *offsets = NULL, *bytes = NULL;
     size_t n_bytes = 0;
     enum wf_code code =
@@ -138,54 +109,32 @@ static enum wf_code open_texts(const struct shard *s, struct shard_attr *a, stru
     if (code == WF_OK) {
         code = whole_section(&f, "bytes", 1, &bytes, &n_bytes, err);
     }
-    if (code != WF_OK) {
-        return code;
-    }
     a->offsets = offsets;
     a->bytes = bytes;
-    if (!offsets_good(offsets, s->rows, n_bytes)) {
-        return lies(err, "attribute", name, "offsets do not fit the texts");
-    }
-    for (uint32_t row = 0; row < s->rows; row++) {
-        if (!wf_utf8_valid(a->bytes + a->offsets[row], a->offsets[row + 1] - a->offsets[row])) {
-            return lies(err, "attribute", name, "a text is not UTF-8");
-        }
-    }
-    return WF_OK;
-}
-
-static enum wf_code open_flags(const struct shard *s, struct shard_attr *a, struct wf_error *err)
-{
-    const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
-    const void *flags = NULL;
-    enum wf_code code = section(&f, "flags", s->rows, 1, &flags, err);
-    a->flags = flags;
-    for (uint32_t row = 0; code == WF_OK && row < s->rows; row++) {
-        if (a->flags[row] > 2) {
-            code = lies(err, "attribute", a->schema->name, "a flag is above 2");
-        }
-    }
+    a->n_bytes = n_bytes;
     return code;
 }
 
 static enum wf_code open_attr(const struct shard *s, struct shard_attr *a, struct wf_error *err)
 {
     const struct family f = {.s = s, .group = "attr", .name = a->schema->name};
-    const void *numbers = NULL;
+    const void *values = NULL;
     enum wf_code code = WF_DATA_LOSS;
     switch (a->schema->type) {
     case WF_ATTR_KEYWORD:
         return open_keyword(s, a, err);
     case WF_ATTR_NUMBER:
-        code = section(&f, "numbers", s->rows, sizeof(float), &numbers, err);
-        a->numbers = numbers;
+        code = section(&f, "numbers", s->rows, sizeof(float), &values, err);
+        a->numbers = values;
         return code;
     case WF_ATTR_FLAG:
-        return open_flags(s, a, err);
+        code = section(&f, "flags", s->rows, 1, &values, err);
+        a->flags = values;
+        return code;
     case WF_ATTR_TEXT:
         return open_texts(s, a, err);
     }
-    return lies(err, "attribute", a->schema->name, "unknown type");
+    return shard_lies(err, "attribute", a->schema->name, "unknown type");
 }
 
 /* ---- features ---- */
@@ -194,7 +143,7 @@ static enum wf_code open_features(struct shard *s, const json_t *list, struct wf
 {
     const size_t n = json_array_size(list);
     if (n > WIRE_FEATURES_MAX) {
-        return lies(err, "section", "meta", "too many features");
+        return shard_lies(err, "section", "meta", "too many features");
     }
     s->features = wf_xarray(struct shard_feature, n + 1);
     for (size_t i = 0; i < n; i++) {
@@ -203,7 +152,7 @@ static enum wf_code open_features(struct shard *s, const json_t *list, struct wf
         const void *values;
         if (json_unpack(json_array_get(list, i), "{s:i, s:s}", "id", &id, "name", &name) != 0 ||
             id < 0) {
-            return lies(err, "section", "meta", "a feature has no id and name");
+            return shard_lies(err, "section", "meta", "a feature has no id and name");
         }
         const struct family f = {.s = s, .group = "feature", .name = name};
         enum wf_code code = section(&f, NULL, s->rows, sizeof(float), &values, err);
@@ -232,15 +181,15 @@ static enum wf_code read_space_meta(json_t *json, const struct wf_space *schema,
                     &m.name, "content_id", &m.content_id, "dim", &m.dim, "metric", &m.metric,
                     "index", &m.index, "vectors", &m.vectors, "effort", &m.effort, "row_cap",
                     &m.row_cap, "max_norm", &sp->max_norm, "entry", &m.entry, "top", &m.top) != 0) {
-        return lies(err, "section", "meta", "a space lacks a member");
+        return shard_lies(err, "section", "meta", "a space lacks a member");
     }
     if (strcmp(m.name, schema->name) != 0 || strcmp(m.content_id, schema->content_id) != 0 ||
         m.dim != (int)schema->dim || strcmp(m.metric, wf_metric_name(schema->metric)) != 0) {
-        return lies(err, "space", schema->name, "meta and schema differ");
+        return shard_lies(err, "space", schema->name, "meta and schema differ");
     }
     struct wf_error spec;
     if (shard_spec_parse(m.index, &sp->spec, &spec) != WF_OK || strlen(m.index) == 0) {
-        return lies(err, "space", schema->name, "unknown index");
+        return shard_lies(err, "space", schema->name, "unknown index");
     }
     *out = m;
     return WF_OK;
@@ -251,16 +200,16 @@ static enum wf_code check_space_meta(const struct shard *s, const struct space_m
 {
     const char *name = sp->schema->name;
     if (m->vectors < 0 || m->vectors > (json_int_t)s->rows) {
-        return lies(err, "space", name, "more vectors than rows");
+        return shard_lies(err, "space", name, "more vectors than rows");
     }
     sp->n = (uint32_t)m->vectors;
     const json_int_t most = sp->spec.kind == SHARD_IVF ? (json_int_t)sp->spec.n : WIRE_EFFORT_MAX;
     const json_int_t least = sp->spec.kind == SHARD_FLAT ? 0 : 1;
     if (m->effort < least || m->effort > most || m->row_cap < 0 || m->row_cap > m->vectors) {
-        return lies(err, "space", name, "effort is out of range");
+        return shard_lies(err, "space", name, "effort is out of range");
     }
     if (!(sp->max_norm >= 0) || !isfinite(sp->max_norm)) {
-        return lies(err, "space", name, "max_norm is out of range");
+        return shard_lies(err, "space", name, "max_norm is out of range");
     }
     sp->effort = (uint32_t)m->effort;
     sp->row_cap = (uint32_t)m->row_cap;
@@ -268,23 +217,14 @@ static enum wf_code check_space_meta(const struct shard *s, const struct space_m
     return WF_OK;
 }
 
-static bool all_finite(const float *x, size_t n)
-{
-    return n == 0 || wf_first_not_finite(x, n) < 0;
-}
-
 static enum wf_code open_ranges(const struct shard *s, struct shard_space *sp, struct wf_error *err)
 {
     const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
     const uint32_t dim = sp->schema->dim;
-    const char *name = sp->schema->name;
     const void *min = NULL, *step = NULL;
     enum wf_code code = section(&f, "min", dim, sizeof(float), &min, err);
     if (code == WF_OK) {
         code = section(&f, "step", dim, sizeof(float), &step, err);
-    }
-    if (code == WF_OK && !(all_finite(min, dim) && all_finite(step, dim))) {
-        code = lies(err, "space", name, "ranges are not finite");
     }
     if (code != WF_OK) {
         return code;
@@ -319,7 +259,6 @@ static enum wf_code open_codes(const struct shard *s, struct shard_space *sp, st
 static enum wf_code open_lists(const struct shard *s, struct shard_space *sp, struct wf_error *err)
 {
     const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
-    const char *name = sp->schema->name;
     const size_t lists = sp->spec.n;
     const void *centroids = NULL, *offsets = NULL;
     sp->centroids = (struct wf_codes){.codec = WF_CODEC_FLOAT32,
@@ -333,12 +272,6 @@ static enum wf_code open_lists(const struct shard *s, struct shard_space *sp, st
     if (code != WF_OK) {
         return code;
     }
-    if (!offsets_good(offsets, lists, sp->n)) {
-        return lies(err, "space", name, "lists do not fit the vectors");
-    }
-    if (!all_finite(centroids, lists * sp->centroids.stride / sizeof(float))) {
-        return lies(err, "space", name, "centroids are not finite");
-    }
     sp->centroids.data = centroids;
     sp->lists = offsets;
     return shard_space_attach(sp, err);
@@ -348,7 +281,6 @@ static enum wf_code open_graph(const struct shard *s, const struct space_meta *m
                                struct shard_space *sp, struct wf_error *err)
 {
     const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
-    const char *name = sp->schema->name;
     const void *levels = NULL, *links = NULL;
     struct shard_graph g = {.n = sp->n, .links = sp->spec.n, .entry = m->entry, .top = m->top};
     enum wf_code code = section(&f, "levels", sp->n, sizeof(int32_t), &levels, err);
@@ -360,37 +292,21 @@ static enum wf_code open_graph(const struct shard *s, const struct space_meta *m
     }
     g.levels = levels;
     g.adjacent = links;
-    code = shard_faiss_graph_open(&sp->codes, &g, &sp->faiss, err);
-    return code == WF_OK ? WF_OK : wf_prefix(err, "space \"%s\": ", name);
+    return shard_faiss_graph_open(&sp->codes, &g, &sp->faiss, err);
 }
 
 static enum wf_code open_permutation(const struct shard *s, struct shard_space *sp,
                                      struct wf_error *err)
 {
     const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
-    const char *name = sp->schema->name;
     const void *perm = NULL, *inverse = NULL;
     enum wf_code code = section(&f, "perm", sp->n, sizeof(uint32_t), &perm, err);
     if (code == WF_OK) {
         code = section(&f, "inverse", s->rows, sizeof(uint32_t), &inverse, err);
     }
-    if (code != WF_OK) {
-        return code;
-    }
     sp->to_row = perm;
     sp->of_row = inverse;
-    for (uint32_t i = 0; i < sp->n; i++) {
-        if (sp->to_row[i] >= s->rows || sp->of_row[sp->to_row[i]] != i) {
-            return lies(err, "space", name, "permutation leads nowhere");
-        }
-    }
-    for (uint32_t row = 0; row < s->rows; row++) {
-        if (sp->of_row[row] != WF_NO_ROW &&
-            (sp->of_row[row] >= sp->n || sp->to_row[sp->of_row[row]] != row)) {
-            return lies(err, "space", name, "inverse permutation leads nowhere");
-        }
-    }
-    return WF_OK;
+    return code;
 }
 
 static enum wf_code open_space(const struct shard *s, unsigned i, json_t *json,
@@ -420,27 +336,15 @@ static enum wf_code open_space(const struct shard *s, unsigned i, json_t *json,
 
 /* ---- the whole ---- */
 
-static enum wf_code open_order(struct shard *s, struct wf_error *err)
-{
-    const void *order = NULL;
-    enum wf_code code =
-        wf_container_get(s->container, "ids/order", s->rows, sizeof(uint32_t), &order, err);
-    s->order = order;
-    for (uint32_t row = 0; code == WF_OK && row < s->rows; row++) {
-        if (s->order[row] >= s->rows) {
-            code = lies(err, "section", "ids/order", "a place is beyond the rows");
-        }
-    }
-    return code;
-}
-
 static enum wf_code open_parts(struct shard *s, const json_t *spaces, const json_t *features,
                                struct wf_error *err)
 {
-    enum wf_code code = wf_idmap_open(s->container, "ids", s->rows, &s->ids, err);
+    const void *order = NULL;
+    enum wf_code code = wf_idmap_map(s->container, "ids", s->rows, &s->ids, err);
     if (code == WF_OK) {
-        code = open_order(s, err);
+        code = wf_container_get(s->container, "ids/order", s->rows, sizeof(uint32_t), &order, err);
     }
+    s->order = order;
     s->attrs = wf_xarray(struct shard_attr, s->schema.n_attrs + 1);
     for (unsigned i = 0; i < s->schema.n_attrs && code == WF_OK; i++) {
         s->attrs[i].schema = &s->schema.attrs[i];
@@ -450,7 +354,7 @@ static enum wf_code open_parts(struct shard *s, const json_t *spaces, const json
         code = open_features(s, features, err);
     }
     if (code == WF_OK && json_array_size(spaces) != s->schema.n_spaces) {
-        code = lies(err, "section", "meta", "the schema has another number of spaces");
+        code = shard_lies(err, "section", "meta", "the schema has another number of spaces");
     }
     s->spaces = wf_xarray(struct shard_space, s->schema.n_spaces + 1);
     for (unsigned i = 0; i < s->schema.n_spaces && code == WF_OK; i++) {
@@ -467,13 +371,13 @@ static enum wf_code open_meta(struct shard *s, json_t *meta, struct wf_error *er
     if (json_unpack(meta, "{s:i, s:i, s:i, s:I, s:o, s:o}", "format", &format, "shard", &number,
                     "n_shards", &n_shards, "rows", &rows, "spaces", &spaces, "features",
                     &features) != 0) {
-        return lies(err, "section", "meta", "a member is missing");
+        return shard_lies(err, "section", "meta", "a member is missing");
     }
     if (format != 1) {
         return wf_fail(err, WF_DATA_LOSS, "shard format %d, this program reads 1", format);
     }
     if (rows < 0 || rows >= (json_int_t)WF_NO_ROW || number < 0 || n_shards <= number) {
-        return lies(err, "section", "meta", "rows or shard number are out of range");
+        return shard_lies(err, "section", "meta", "rows or shard number are out of range");
     }
     s->rows = (uint32_t)rows;
     s->number = (uint32_t)number;
@@ -481,8 +385,9 @@ static enum wf_code open_meta(struct shard *s, json_t *meta, struct wf_error *er
     return open_parts(s, spaces, features, err);
 }
 
-enum wf_code shard_view(struct wf_container *container, const struct wf_schema *schema,
-                        const char *generation, struct shard **out, struct wf_error *err)
+/* Takes the container. What comes out may not be searched before shard_check. */
+static enum wf_code map_shard(struct wf_container *container, const struct wf_schema *schema,
+                              const char *generation, struct shard **out, struct wf_error *err)
 {
     struct shard *s = wf_xcalloc(1, sizeof *s);
     s->container = container;
@@ -495,9 +400,26 @@ enum wf_code shard_view(struct wf_container *container, const struct wf_schema *
     json_t *json = meta == NULL ? NULL
                                 : json_loadb((const char *)meta->data, meta->size,
                                              JSON_REJECT_DUPLICATES, NULL);
-    enum wf_code code = json == NULL ? lies(err, "section", "meta", "missing, or not JSON")
+    enum wf_code code = json == NULL ? shard_lies(err, "section", "meta", "missing, or not JSON")
                                      : open_meta(s, json, err);
     json_decref(json);
+    if (code != WF_OK) {
+        shard_close(s);
+        return code;
+    }
+    *out = s;
+    return WF_OK;
+}
+
+enum wf_code shard_view(struct wf_container *container, const struct wf_schema *schema,
+                        const char *generation, struct shard **out, struct wf_error *err)
+{
+    struct shard *s;
+    enum wf_code code = map_shard(container, schema, generation, &s, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    code = shard_check(s, err);
     if (code != WF_OK) {
         shard_close(s);
         return code;
