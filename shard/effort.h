@@ -31,19 +31,21 @@ struct shard_curve {
 };
 struct shard_calibration {
     uint32_t n;
-    struct shard_curve curves[SHARD_CURVES_MAX]; /* by k rising, then selectivity falling */
+    struct shard_curve
+        curves[SHARD_CURVES_MAX]; /* by k rising, then selectivity falling; first: 1 */
 };
 
 /* What a target comes to. */
 struct shard_effort {
     uint32_t effort; /* UINT32_MAX: nothing short of everything is known to reach the target */
-    float rows;      /* rows that it is expected to compare; all matching ones for UINT32_MAX */
+    float rows;      /* rows that it is expected to compare; INFINITY for UINT32_MAX */
 };
 /*
  * The least effort known to reach `target` (over 0, at most 1) for the best k of the rows that a
  * filter of this selectivity lets through. Between measured points: linear in recall, logarithmic
- * in k and in selectivity, rounded up. Never falls when the target rises, k rises or selectivity
- * falls. Without curves: UINT32_MAX.
+ * in k and in selectivity, rounded up; beyond the curves it grows as the square root of k and of 1
+ * / selectivity. Never falls when the target rises, k rises or selectivity falls. Without curves:
+ * UINT32_MAX.
  */
 struct shard_effort shard_effort_for(const struct shard_calibration *c, double target, uint32_t k,
                                      double selectivity);
