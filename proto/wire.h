@@ -50,6 +50,7 @@ enum {
     WIRE_EXCLUDE_MAX = 100000, /* SKU hashes */
     WIRE_GROUP_MAX = 100,      /* hits per group */
     WIRE_NEGATIVES_MAX = 16,
+    WIRE_WEIGHT_MAX = 10,      /* of negatives */
     WIRE_REPEATED_MAX = 65536, /* strings or sub-messages in one field of one message */
 };
 

@@ -221,6 +221,19 @@ enum wf_code wire_check_share(const struct wire_place *at, const char *name, dou
     return WF_OK;
 }
 
+enum wf_code wire_check_weight(const struct wire_place *at, const char *name, float value)
+{
+    if (!isfinite(value)) {
+        return wire_bad(at, "NOT_FINITE", name, "%g, allowed are 0 to %d", (double)value,
+                        WIRE_WEIGHT_MAX);
+    }
+    if (value < 0 || value > WIRE_WEIGHT_MAX) {
+        return wire_bad(at, "OUT_OF_RANGE", name, "%g, allowed are 0 to %d", (double)value,
+                        WIRE_WEIGHT_MAX);
+    }
+    return WF_OK;
+}
+
 enum wf_code wire_check_finite(const struct wire_place *at, const char *name, const float *values,
                                size_t n)
 {

@@ -51,6 +51,9 @@ WF_MUST_CHECK enum wf_code wire_check_range(const struct wire_place *at, const c
 /* A finite number from 0 to 1. */
 WF_MUST_CHECK enum wf_code wire_check_share(const struct wire_place *at, const char *name,
                                             double value);
+/* A finite number from 0 to WIRE_WEIGHT_MAX. */
+WF_MUST_CHECK enum wf_code wire_check_weight(const struct wire_place *at, const char *name,
+                                             float value);
 /* All finite; the first that is not is named. */
 WF_MUST_CHECK enum wf_code wire_check_finite(const struct wire_place *at, const char *name,
                                              const float *values, size_t n);

@@ -6,12 +6,21 @@
 #define WIRE_PARTS_H
 
 #include "proto/wire.h"
+#include "proto/wire_check.h"
 
 /* A RecommendResponse at `path` ("items[3]."); faults are still WF_INVALID with their field. */
 WF_MUST_CHECK enum wf_code wire_read_response(const ProtobufCMessage *msg, const char *path,
                                               struct wf_arena *arena,
                                               struct wire_recommend_response *out,
                                               struct wf_error *err);
+
+/* A weft.v1.SkuHashes, NULL where the field is absent: 1 to WIRE_EXCLUDE_MAX hashes, borrowed. `at`
+ * is the message that holds it as `hashes`. */
+WF_MUST_CHECK enum wf_code wire_read_hashes(const ProtobufCMessage *msg,
+                                            const struct wire_place *at,
+                                            struct wire_exclusions *out);
+/* NULL when the arena is full. */
+ProtobufCMessage *wire_hashes_message(const uint64_t *hashes, uint32_t n, struct wf_arena *arena);
 
 /* What the columns of one source must be like. */
 struct wire_columns_rule {

@@ -8,7 +8,10 @@
  */
 #include "proto/wire.h"
 
+#include <string.h>
+
 #include "proto/wire_check.h"
+#include "proto/wire_parts.h"
 #include "weft/v1/recommend.pb-c.h"
 
 typedef Weft__V1__RecommendRequest request_msg; /* the generated names are long */
@@ -161,10 +164,106 @@ static enum wf_code read_names(const request_msg *m, const struct wire_place *at
     return WF_OK;
 }
 
+static enum wf_code read_exclude(const request_msg *m, struct wf_error *err,
+                                 struct wire_recommend_request *rq)
+{
+    struct wire_place at = wire_place(err, "exclude.");
+    const Weft__V1__Exclusions *e = m->exclude;
+    if (!e) {
+        return WF_OK;
+    }
+    if (e->kind_case == WEFT__V1__EXCLUSIONS__KIND_HANDLE) {
+        rq->exclude_handle = wire_str(e->handle);
+        return wire_check_id(&at, "handle", e->handle, WIRE_ID_MAX);
+    }
+    if (e->kind_case != WEFT__V1__EXCLUSIONS__KIND_HASHES) {
+        at = wire_place(err, "");
+        return wire_bad(&at, "MISSING", "exclude", "none of hashes and handle is set");
+    }
+    struct wire_exclusions list;
+    WIRE_TRY(wire_read_hashes(&e->hashes->base, &at, &list));
+    rq->exclude = list.hashes;
+    rq->n_exclude = list.n;
+    return WF_OK;
+}
+
+static enum wf_code read_group(const request_msg *m, struct wf_error *err,
+                               struct wire_recommend_request *rq)
+{
+    const struct wire_place at = wire_place(err, "group_by.");
+    const Weft__V1__GroupBy *g = m->group_by;
+    if (!g) {
+        return WF_OK;
+    }
+    WIRE_TRY(wire_check_id(&at, "attribute", g->attribute, WIRE_ID_MAX));
+    rq->group_by = g->attribute;
+    rq->group_max = g->max_presence_case ? g->max : 1;
+    return wire_check_range(&at, "max", rq->group_max, 1, WIRE_GROUP_MAX);
+}
+
+/* Disliked vectors, one after another: all of one size. */
+static enum wf_code read_negative_vectors(const Weft__V1__Negatives *m, const struct wire_place *at,
+                                          struct wf_arena *arena, struct wire_recommend_request *rq)
+{
+    if (!m->n_vectors) {
+        return WF_OK;
+    }
+    const size_t dim = m->vectors[0]->n_values;
+    for (size_t i = 0; i < m->n_vectors; i++) {
+        const Weft__V1__NegativeVector *v = m->vectors[i];
+        struct wire_place in = wire_place_in(at, "vectors", i);
+        WIRE_TRY(wire_check_vector(&in, "values", v->values, v->n_values));
+        if (v->n_values != dim) {
+            return wire_bad(&in, "DIMENSION", "values", "%zu numbers, the first vector has %zu",
+                            v->n_values, dim);
+        }
+    }
+    float *all = wf_arena_alloc64(arena, m->n_vectors * dim * sizeof *all);
+    if (!all) {
+        return wire_full(at->err, arena);
+    }
+    for (size_t i = 0; i < m->n_vectors; i++) {
+        memcpy(all + i * dim, m->vectors[i]->values, dim * sizeof *all);
+    }
+    rq->negative_vectors = all;
+    rq->n_negative_vectors = (uint32_t)m->n_vectors;
+    rq->negative_dim = (uint32_t)dim;
+    return WF_OK;
+}
+
+static enum wf_code read_negatives(const request_msg *m, struct wf_arena *arena,
+                                   struct wf_error *err, struct wire_recommend_request *rq)
+{
+    const struct wire_place at = wire_place(err, "negatives.");
+    const Weft__V1__Negatives *n = m->negatives;
+    if (!n) {
+        return WF_OK;
+    }
+    const int mode = (int)n->mode;
+    if (mode < 0 || mode > WIRE_NEGATIVE_BEST_MINUS_WORST) {
+        return wire_bad(&at, "UNKNOWN_VALUE", "mode", "%d, known are 1 to %d", mode,
+                        WIRE_NEGATIVE_BEST_MINUS_WORST);
+    }
+    WIRE_TRY(wire_check_count(&at, n->n_vectors ? "vectors" : "skus", n->n_skus + n->n_vectors, 1,
+                              WIRE_NEGATIVES_MAX));
+    WIRE_TRY(wire_check_ids(&at, "skus", n->skus, n->n_skus));
+    WIRE_TRY(read_negative_vectors(n, &at, arena, rq));
+    if (rq->subject == WIRE_SUBJECT_NONE) {
+        const struct wire_place top = wire_place(err, "");
+        return wire_bad(&top, "CONFLICT", "negatives",
+                        "%zu disliked without a subject to weigh them against",
+                        n->n_skus + n->n_vectors);
+    }
+    rq->negative_mode = mode ? (enum wire_negative_mode)mode : WIRE_NEGATIVE_SUBTRACT;
+    rq->negative_weight = n->weight_presence_case ? n->weight : 0.5F;
+    rq->negative_skus = (const char *const *)n->skus;
+    rq->n_negative_skus = (uint32_t)n->n_skus;
+    return wire_check_weight(&at, "weight", rq->negative_weight);
+}
+
 enum wf_code wire_recommend_request_read(const ProtobufCMessage *msg, struct wf_arena *arena,
                                          struct wire_recommend_request *out, struct wf_error *err)
 {
-    (void)arena; /* everything is borrowed from the message */
     wf_assert(msg->descriptor == &weft__v1__recommend_request__descriptor);
     const request_msg *m = (const request_msg *)msg;
     struct wire_place at = {.err = err};
@@ -174,6 +273,8 @@ enum wf_code wire_recommend_request_read(const ProtobufCMessage *msg, struct wf_
         .id = "",
         .segment = "",
         .context_user = "",
+        .exclude_handle = "",
+        .group_by = "",
         .exact = m->exact,
         .explain = m->explain,
         .seed = m->seed_presence_case ? m->seed : 0,
@@ -183,6 +284,9 @@ enum wf_code wire_recommend_request_read(const ProtobufCMessage *msg, struct wf_
     WIRE_TRY(read_counts(m, &at, &rq));
     WIRE_TRY(read_shares(m, &at, &rq));
     WIRE_TRY(read_effort(m, &at, &rq));
+    WIRE_TRY(read_exclude(m, err, &rq));
+    WIRE_TRY(read_group(m, err, &rq));
+    WIRE_TRY(read_negatives(m, arena, err, &rq));
     *out = rq;
     return WF_OK;
 }
@@ -337,6 +441,75 @@ static void build_optional(const struct wire_recommend_request *rq, request_msg 
     }
 }
 
+static bool build_exclude(const struct wire_recommend_request *rq, struct wf_arena *arena,
+                          request_msg *m)
+{
+    const char *handle = wire_str(rq->exclude_handle);
+    if (!rq->n_exclude && !*handle) {
+        return true;
+    }
+    m->exclude = wire_new(arena, &weft__v1__exclusions__descriptor);
+    if (!m->exclude) {
+        return false;
+    }
+    if (*handle) {
+        m->exclude->kind_case = WEFT__V1__EXCLUSIONS__KIND_HANDLE;
+        m->exclude->handle = wire_borrow(handle);
+        return true;
+    }
+    m->exclude->kind_case = WEFT__V1__EXCLUSIONS__KIND_HASHES;
+    m->exclude->hashes =
+        (Weft__V1__SkuHashes *)wire_hashes_message(rq->exclude, rq->n_exclude, arena);
+    return m->exclude->hashes;
+}
+
+static bool build_group(const struct wire_recommend_request *rq, struct wf_arena *arena,
+                        request_msg *m)
+{
+    if (!*wire_str(rq->group_by)) {
+        return true;
+    }
+    m->group_by = wire_new(arena, &weft__v1__group_by__descriptor);
+    if (!m->group_by) {
+        return false;
+    }
+    m->group_by->attribute = wire_borrow(rq->group_by);
+    m->group_by->max_presence_case = WEFT__V1__GROUP_BY__MAX_PRESENCE_MAX;
+    m->group_by->max = rq->group_max;
+    return true;
+}
+
+static bool build_negatives(const struct wire_recommend_request *rq, struct wf_arena *arena,
+                            request_msg *m)
+{
+    if (!rq->n_negative_skus && !rq->n_negative_vectors) {
+        return true;
+    }
+    Weft__V1__Negatives *n = wire_new(arena, &weft__v1__negatives__descriptor);
+    Weft__V1__NegativeVector **vectors =
+        wf_array(arena, Weft__V1__NegativeVector *, rq->n_negative_vectors);
+    if (!n || !vectors) {
+        return false;
+    }
+    n->skus = wire_borrow_list(rq->negative_skus);
+    n->n_skus = rq->n_negative_skus;
+    n->vectors = vectors;
+    n->n_vectors = rq->n_negative_vectors;
+    n->mode = (Weft__V1__NegativeMode)rq->negative_mode;
+    n->weight_presence_case = WEFT__V1__NEGATIVES__WEIGHT_PRESENCE_WEIGHT;
+    n->weight = rq->negative_weight;
+    for (uint32_t i = 0; i < rq->n_negative_vectors; i++) {
+        vectors[i] = wire_new(arena, &weft__v1__negative_vector__descriptor);
+        if (!vectors[i]) {
+            return false;
+        }
+        vectors[i]->values = (float *)rq->negative_vectors + (size_t)i * rq->negative_dim;
+        vectors[i]->n_values = rq->negative_dim;
+    }
+    m->negatives = n;
+    return true;
+}
+
 const ProtobufCMessage *wire_recommend_request_message(const struct wire_recommend_request *rq,
                                                        struct wf_arena *arena)
 {
@@ -352,6 +525,7 @@ const ProtobufCMessage *wire_recommend_request_message(const struct wire_recomme
     m->n_attributes = rq->n_attributes;
     build_optional(rq, m);
     bool whole = build_subject(rq, arena, m) && build_effort(&rq->effort, arena, m) &&
-                 build_context(rq, arena, m);
+                 build_context(rq, arena, m) && build_exclude(rq, arena, m) &&
+                 build_group(rq, arena, m) && build_negatives(rq, arena, m);
     return whole ? &m->base : NULL;
 }

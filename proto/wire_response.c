@@ -227,6 +227,7 @@ static enum wf_code read_coverage(const Weft__V1__Coverage *m, struct wf_error *
     out->documents = m->documents;
     out->searched = m->searched;
     out->scanned = m->scanned;
+    out->matched = m->matched;
     out->ratio = m->ratio;
     return read_shards(m, &at, arena, out);
 }
@@ -409,6 +410,7 @@ static bool build_coverage(const struct wire_coverage *c, struct wf_arena *arena
     m->documents = c->documents;
     m->searched = c->searched;
     m->scanned = c->scanned;
+    m->matched = c->matched;
     m->ratio = c->ratio;
     m->shards = shards;
     m->n_shards = c->n_shards;

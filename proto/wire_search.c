@@ -45,6 +45,22 @@ static enum wf_code read_effort(const probe_msg *m, const struct wire_place *at,
     return WF_OK;
 }
 
+static enum wf_code read_negatives(const probe_msg *m, const struct wire_place *at,
+                                   struct wire_probe *out)
+{
+    const size_t n = m->n_negatives / m->n_vector;
+    if (m->n_negatives % m->n_vector != 0) {
+        return wire_bad(at, "DIMENSION", "negatives", "%zu numbers, the vector has %zu",
+                        m->n_negatives, m->n_vector);
+    }
+    WIRE_TRY(wire_check_count(at, "negatives", n, 0, WIRE_NEGATIVES_MAX));
+    WIRE_TRY(wire_check_finite(at, "negatives", m->negatives, m->n_negatives));
+    out->negatives = n ? m->negatives : NULL;
+    out->n_negatives = (uint32_t)n;
+    out->negative_weight = m->negative_weight;
+    return wire_check_weight(at, "negative_weight", m->negative_weight);
+}
+
 static enum wf_code read_probe(const probe_msg *m, const struct wire_place *at,
                                struct wire_probe *out)
 {
@@ -59,7 +75,8 @@ static enum wf_code read_probe(const probe_msg *m, const struct wire_place *at,
         .dim = (uint32_t)m->n_vector,
         .k = m->k,
     };
-    return read_effort(m, at, &out->effort);
+    WIRE_TRY(read_effort(m, at, &out->effort));
+    return read_negatives(m, at, out);
 }
 
 static enum wf_code read_probes(const request_msg *m, const struct wire_place *at,
@@ -133,6 +150,32 @@ static enum wf_code read_encoding(const request_msg *m, const struct wire_place 
     return WF_OK;
 }
 
+static enum wf_code read_exclude(const request_msg *m, const struct wire_place *at,
+                                 struct wire_search_request *rq)
+{
+    WIRE_TRY(wire_check_count(at, "exclude", m->n_exclude, 0, WIRE_EXCLUDE_MAX));
+    for (size_t i = 1; i < m->n_exclude; i++) {
+        if (m->exclude[i] <= m->exclude[i - 1]) {
+            return wire_bad_element(
+                at, "CONFLICT", "exclude", i, "%llu comes after %llu, rising and unique is due",
+                (unsigned long long)m->exclude[i], (unsigned long long)m->exclude[i - 1]);
+        }
+    }
+    rq->exclude = m->n_exclude ? m->exclude : NULL;
+    rq->n_exclude = (uint32_t)m->n_exclude;
+    return WF_OK;
+}
+
+static enum wf_code read_group(const request_msg *m, const struct wire_place *at,
+                               struct wire_search_request *rq)
+{
+    WIRE_TRY(wire_check_text(at, "group_by", m->group_by, WIRE_ID_MAX));
+    rq->group_by = wire_str(m->group_by);
+    rq->group_max = m->group_max;
+    return *rq->group_by ? wire_check_range(at, "group_max", m->group_max, 1, WIRE_GROUP_MAX)
+                         : wire_check_range(at, "group_max", m->group_max, 0, 0);
+}
+
 static enum wf_code read_wants(const request_msg *m, const struct wire_place *at,
                                struct wire_search_request *rq)
 {
@@ -165,6 +208,8 @@ enum wf_code wire_search_request_read(const ProtobufCMessage *msg, struct wf_are
     WIRE_TRY(read_probes(m, &at, arena, &rq));
     WIRE_TRY(read_lookups(m, &at, arena, &rq));
     WIRE_TRY(read_wants(m, &at, &rq));
+    WIRE_TRY(read_exclude(m, &at, &rq));
+    WIRE_TRY(read_group(m, &at, &rq));
     rq.generation = m->generation;
     rq.request_id = wire_str(m->request_id);
     *out = rq;
@@ -184,6 +229,9 @@ static probe_msg *build_probe(const struct wire_probe *p, struct wf_arena *arena
     m->vector = (float *)p->vector;
     m->n_vector = p->dim;
     m->k = p->k;
+    m->negatives = (float *)p->negatives;
+    m->n_negatives = (size_t)p->n_negatives * p->dim;
+    m->negative_weight = p->negative_weight;
     switch (p->effort.kind) {
     case WIRE_EFFORT_DEFAULT:
         break;
@@ -261,6 +309,10 @@ const ProtobufCMessage *wire_search_request_message(const struct wire_search_req
     m->want_vectors = rq->want_vectors;
     m->vector_space = wire_borrow(rq->vector_space);
     m->vector_encoding = (Weft__Internal__V1__VectorEncoding)rq->encoding;
+    m->exclude = (uint64_t *)rq->exclude;
+    m->n_exclude = rq->n_exclude;
+    m->group_by = wire_borrow(rq->group_by);
+    m->group_max = rq->group_max;
     return &m->base;
 }
 
@@ -316,6 +368,10 @@ static enum wf_code check_header(const response_msg *m, const struct wire_search
     if (m->n_sources != want) {
         return wire_garbage(err, "%zu sources, %zu are due", m->n_sources, want);
     }
+    if (m->matched > m->documents) {
+        return wire_garbage(err, "%llu of %llu documents match the filter",
+                            (unsigned long long)m->matched, (unsigned long long)m->documents);
+    }
     return check_dim(m->vector_dim, asked, err);
 }
 
@@ -342,6 +398,7 @@ enum wf_code wire_search_response_read(const ProtobufCMessage *msg,
     *out = (struct wire_search_response){
         .generation = m->generation,
         .documents = m->documents,
+        .matched = m->matched,
         .micros = m->micros,
         .sources = sources,
         .n_sources = (uint32_t)m->n_sources,
@@ -363,6 +420,7 @@ const ProtobufCMessage *wire_search_response_message(const struct wire_search_re
     wf_assert(reply->n_sources == asked->n_probes + asked->n_lookups);
     m->generation = wire_borrow(reply->generation);
     m->documents = reply->documents;
+    m->matched = reply->matched;
     m->micros = reply->micros;
     m->vector_dim = reply->vector_dim;
     m->sources = sources;

@@ -25,6 +25,12 @@ static const struct wire_sample seeds[] = {
     {WIRE_KIND_DRAW_REQUEST, "1:3 4:4097"},
     {WIRE_KIND_DRAW_RESPONSE, "1:'g1' 2:6 3:'a' 3:'b'"},
     {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g1' 5:{1:1} 5:{1:1}"},
+    {WIRE_KIND_RECOMMEND_REQUEST, "20:{} 21:{1:'a' 2:101} 22:{3:9}"},
+    {WIRE_KIND_RECOMMEND_REQUEST, "4:{1:'u'} 22:{1*15:'a' 2:{1:[1]} 2:{1:[1 2]} 4:nanf}"},
+    {WIRE_KIND_SEARCH_REQUEST, "1:'g1' 3:{3:[1 2] 4:5 9:[1 2 3] 10:11f} 11:(2 2) 13:1"},
+    {WIRE_KIND_EXCLUSIONS_REQUEST, "1:{}"},
+    {WIRE_KIND_EXCLUSIONS_REQUEST, "1:{1:'\\x01\\x02'}"},
+    {WIRE_KIND_EXCLUSIONS_RESPONSE, "1:'h' 2:0"},
 };
 
 static bool write_file(const char *path, const unsigned char *data, size_t size, bool keep)

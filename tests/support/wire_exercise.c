@@ -213,6 +213,24 @@ static enum wf_code describe_response(const ProtobufCMessage *msg, struct wf_are
     return code;
 }
 
+static enum wf_code exclusions_request(const ProtobufCMessage *msg, struct wf_arena *arena,
+                                       const ProtobufCMessage **built, struct wf_error *err)
+{
+    struct wire_exclusions list;
+    enum wf_code code = wire_exclusions_read(msg, arena, &list, err);
+    *built = code == WF_OK ? wire_exclusions_message(&list, arena) : NULL;
+    return code;
+}
+
+static enum wf_code exclusions_response(const ProtobufCMessage *msg, struct wf_arena *arena,
+                                        const ProtobufCMessage **built, struct wf_error *err)
+{
+    struct wire_exclusions_reply reply;
+    enum wf_code code = wire_exclusions_reply_read(msg, arena, &reply, err);
+    *built = code == WF_OK ? wire_exclusions_reply_message(&reply, arena) : NULL;
+    return code;
+}
+
 static const struct {
     const char *name;
     enum wire_method method;
@@ -234,6 +252,10 @@ static const struct {
     [WIRE_KIND_DRAW_RESPONSE] = {"draw_response", WIRE_DRAW, true, draw_response},
     [WIRE_KIND_DESCRIBE_REQUEST] = {"describe_request", WIRE_DESCRIBE, false, describe_request},
     [WIRE_KIND_DESCRIBE_RESPONSE] = {"describe_response", WIRE_DESCRIBE, true, describe_response},
+    [WIRE_KIND_EXCLUSIONS_REQUEST] = {"exclusions_request", WIRE_UPLOAD_EXCLUSIONS, false,
+                                      exclusions_request},
+    [WIRE_KIND_EXCLUSIONS_RESPONSE] = {"exclusions_response", WIRE_UPLOAD_EXCLUSIONS, true,
+                                       exclusions_response},
 };
 
 const char *wire_kind_name(enum wire_kind kind)
@@ -332,8 +354,13 @@ static const struct wire_sample samples[] = {
     {WIRE_KIND_RECOMMEND_REQUEST, "5:{1:'1163' 1:'9' 1:'Gr\\xc3\\xb6\\xc3\\x9fe'} 8:1000"},
     {WIRE_KIND_RECOMMEND_REQUEST, "6:{1*50:'s'} 8:1 13:{2:64}"},
     {WIRE_KIND_RECOMMEND_REQUEST, "7:{1:'red shoes'} 8:10"},
+    {WIRE_KIND_RECOMMEND_REQUEST,
+     "4:{1:'u1'} 8:10 20:{1:{1:(9 1 18446744073709551615 1)}} 21:{1:'style_id' 2:2} "
+     "22:{1:'a' 2:{1:[0.5 -1]} 2:{1:[2 0]} 3:2 4:0.75f}"},
+    {WIRE_KIND_RECOMMEND_REQUEST, "5:{1:'a'} 8:10 20:{2:'00ff'} 22:{1:'b' 3:1 4:0f}"},
     {WIRE_KIND_RECOMMEND_RESPONSE, REPLY},
     {WIRE_KIND_RECOMMEND_RESPONSE, "3:{} 5:{} 6:{}"},
+    {WIRE_KIND_RECOMMEND_RESPONSE, "3:{1:9 4:3 6:5} 5:{} 6:{}"},
     {WIRE_KIND_BATCH_REQUEST, "1:{4:{1:'u1'} 8:10} 1:{5:{1:'a'} 8:5}"},
     {WIRE_KIND_BATCH_RESPONSE, "1:{1:{" REPLY "}} 1:{2:{1:3 2:'k: 0' 3:'OUT_OF_RANGE' 4:'k'}}"},
     {WIRE_KIND_SEARCH_REQUEST,
@@ -341,10 +368,14 @@ static const struct wire_sample samples[] = {
      "3:{3:[1] 4:4096 7:1} 4:{1:'a' 1:'b'} 4:{2:<1 2 300>} 5:<1 2 3> 6:'*' 7:'new' 8:1 "
      "9:'image' 10:3"},
     {WIRE_KIND_SEARCH_REQUEST, "1:'g1' 3:{3:[0.6 0.8] 4:10}"},
+    {WIRE_KIND_SEARCH_REQUEST,
+     "1:'g1' 3:{3:[1 0] 4:10 8:0.95f 9:[0 1 0.5 0.5] 10:1.5f} 7:'price < 3' 11:(1 2 "
+     "18446744073709551615) 12:'style_id' 13:100"},
     {WIRE_KIND_SEARCH_RESPONSE,
      "1:'g1' 2:5000 3:{" PROBED "} 3:{1:'yy' 2:<2> 3:[0] 4:[1 1] 5:'\\x05\\x06' 6:[1] 8:<1>} "
      "4:2 5:77"},
     {WIRE_KIND_SEARCH_RESPONSE, "1:'g1' 3:{} 3:{} 4:2"},
+    {WIRE_KIND_SEARCH_RESPONSE, "1:'g1' 2:5000 3:{} 3:{} 4:2 6:4999"},
     {WIRE_KIND_FETCH_REQUEST, "1:'g1' 2:'x' 2:'yy' 3:'image' 4:'brand' 4:'price'"},
     {WIRE_KIND_FETCH_RESPONSE,
      "1:'g1' 2:1 3:{1:'xyy' 2:<1 2> 3:[0 0] 5:'\\0\\0\\x80\\x3f\\0\\0\\0\\x40' "
@@ -362,6 +393,9 @@ static const struct wire_sample samples[] = {
     {WIRE_KIND_DESCRIBE_RESPONSE,
      "1:'g1' 2:5000 3:200 4:1234567 5:{3:10 4:20} 5:{2:1 3:11 4:900000} 5:{1:1 3:12}"},
     {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g1'"},
+    {WIRE_KIND_EXCLUSIONS_REQUEST, "1:{1:(7)}"},
+    {WIRE_KIND_EXCLUSIONS_REQUEST, "1:{1:(3 2 1 0 18446744073709551615 3)}"},
+    {WIRE_KIND_EXCLUSIONS_RESPONSE, "1:'0123456789abcdef0123456789abcdef' 2:100000"},
 };
 
 const struct wire_sample *wire_samples(size_t *n)

@@ -24,6 +24,8 @@ enum wire_kind {
     WIRE_KIND_DRAW_RESPONSE,
     WIRE_KIND_DESCRIBE_REQUEST,
     WIRE_KIND_DESCRIBE_RESPONSE,
+    WIRE_KIND_EXCLUSIONS_REQUEST,
+    WIRE_KIND_EXCLUSIONS_RESPONSE,
     WIRE_N_KINDS
 };
 const char *wire_kind_name(enum wire_kind kind); /* "recommend_request" */

@@ -94,7 +94,7 @@ static void parse_content(const char **at, char open, struct buffer *b)
         wf_assert(*(*at)++ == '}');
         return;
     }
-    const char close = (char)(open == '[' ? ']' : open == '<' ? '>' : '\'');
+    const char close = "]>)'"[strchr("[<('", open) - "[<('"];
     for (; open == '\'' ? **at != close : (skip(at), **at != close);) {
         wf_assert(**at);
         if (open == '\'') {
@@ -102,6 +102,9 @@ static void parse_content(const char **at, char open, struct buffer *b)
             put(b, &byte, 1);
         } else if (open == '[') {
             put_float(b, strtod(*at, (char **)at));
+        } else if (open == '(') {
+            uint64_t fixed = strtoull(*at, (char **)at, 10);
+            put(b, &fixed, sizeof fixed);
         } else {
             put_varint(b, (uint64_t)strtoll(*at, (char **)at, 10));
         }
@@ -150,7 +153,7 @@ static void parse_fields(const char **at, struct buffer *b)
         const char *value = *at;
         for (unsigned long i = 0; i < times; i++) {
             *at = value;
-            if (strchr("{['<", *value)) {
+            if (strchr("{['<(", *value)) {
                 put_delimited(at, tag, b);
             } else {
                 put_number(at, tag, b);

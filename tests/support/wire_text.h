@@ -8,8 +8,8 @@
  *   1:'g1' 3:{3:[0.5 -1 nan] 4:10 5:0} 6*3:'brand' 5:<1 2 3> 4:1.5f 3:0.25d 2:'x'*65
  *
  * tag:value with an integer (varint), f (32 bits), d (64 bits), 'text' (\0 is a NUL, \xHH a byte),
- * {message}, [packed floats] or <packed varints>; tag*n repeats a field, a trailing *n repeats the
- * content of a text or a packed list. One thread.
+ * {message}, [packed floats], <packed varints> or (packed fixed64); tag*n repeats a field, a
+ * trailing *n repeats the content of a text or a packed list. One thread.
  */
 #ifndef WIRE_TEXT_H
 #define WIRE_TEXT_H

@@ -132,9 +132,88 @@ static void every_other_subject_comes_back(void **state)
     }
 }
 
+static void exclusions_groups_and_negatives_come_back(void **state)
+{
+    (void)state;
+    const uint64_t hashes[] = {UINT64_MAX, 3, 0, 3};
+    const char *const skus[] = {"a", "b"};
+    const float vectors[] = {1, 2, -3, 4};
+    struct wire_recommend_request rq = {
+        .subject = WIRE_SUBJECT_USER,
+        .id = "u1",
+        .exclude = hashes,
+        .n_exclude = 4,
+        .group_by = "style_id",
+        .group_max = 100,
+        .negative_mode = WIRE_NEGATIVE_BEST_MINUS_WORST,
+        .negative_weight = 10,
+        .negative_skus = skus,
+        .n_negative_skus = 2,
+        .negative_vectors = vectors,
+        .n_negative_vectors = 2,
+        .negative_dim = 2,
+    };
+    struct wire_recommend_request got = resend(&rq);
+    assert_int_equal(4, got.n_exclude);
+    assert_memory_equal(hashes, got.exclude, sizeof hashes);
+    assert_string_equal("", got.exclude_handle);
+    assert_string_equal("style_id", got.group_by);
+    assert_int_equal(100, got.group_max);
+    assert_int_equal(WIRE_NEGATIVE_BEST_MINUS_WORST, got.negative_mode);
+    assert_true(got.negative_weight == 10);
+    assert_int_equal(2, got.n_negative_skus);
+    assert_string_equal("b", got.negative_skus[1]);
+    assert_int_equal(2, got.n_negative_vectors);
+    assert_int_equal(2, got.negative_dim);
+    assert_memory_equal(vectors, got.negative_vectors, sizeof vectors);
+
+    rq = (struct wire_recommend_request){.exclude_handle = "h1"};
+    got = resend(&rq);
+    assert_string_equal("h1", got.exclude_handle);
+    assert_int_equal(0, got.n_exclude);
+    assert_string_equal("", got.group_by);
+    assert_int_equal(0, got.n_negative_skus + got.n_negative_vectors);
+}
+
+static void what_is_left_out_of_groups_and_negatives_has_a_default(void **state)
+{
+    (void)state;
+    struct wf_error err;
+    struct wire_recommend_request rq;
+    assert_int_equal(WF_OK, read_text("4:{1:'u'} 21:{1:'a'} 22:{1:'x'}", &rq, &err));
+    assert_int_equal(1, rq.group_max);
+    assert_int_equal(WIRE_NEGATIVE_SUBTRACT, rq.negative_mode);
+    assert_true(rq.negative_weight == 0.5F);
+    assert_int_equal(WF_OK, read_text("4:{1:'u'} 22:{1:'x' 4:0f}", &rq, &err));
+    assert_true(rq.negative_weight == 0);
+}
+
 static const struct {
     const char *text, *reason, *field;
 } bad[] = {
+    {"20:{}", "MISSING", "exclude"},
+    {"20:{2:''}", "MISSING", "exclude.handle"},
+    {"20:{2:'h'*65}", "TOO_LONG", "exclude.handle"},
+    {"20:{1:{}}", "MISSING", "exclude.hashes.values"},
+    {"20:{1:{1:(7)*100001}}", "TOO_MANY", "exclude.hashes.values"},
+    {"21:{}", "MISSING", "group_by.attribute"},
+    {"21:{1:'a'*65}", "TOO_LONG", "group_by.attribute"},
+    {"21:{1:'a' 2:0}", "OUT_OF_RANGE", "group_by.max"},
+    {"21:{1:'a' 2:101}", "OUT_OF_RANGE", "group_by.max"},
+    {"22:{1:'a'}", "CONFLICT", "negatives"},
+    {"4:{1:'u'} 22:{}", "MISSING", "negatives.skus"},
+    {"4:{1:'u'} 22:{1*17:'a'}", "TOO_MANY", "negatives.skus"},
+    {"4:{1:'u'} 22:{1*16:'a' 2:{1:[1]}}", "TOO_MANY", "negatives.vectors"},
+    {"4:{1:'u'} 22:{1:'a' 1:''}", "MISSING", "negatives.skus[1]"},
+    {"4:{1:'u'} 22:{2:{}}", "MISSING", "negatives.vectors[0].values"},
+    {"4:{1:'u'} 22:{2:{1:[1]} 2:{1:[0 nan]}}", "NOT_FINITE", "negatives.vectors[1].values[1]"},
+    {"4:{1:'u'} 22:{2:{1:[1]} 2:{1:[0 1]}}", "DIMENSION", "negatives.vectors[1].values"},
+    {"4:{1:'u'} 22:{2:{1:[1]*4097}}", "TOO_MANY", "negatives.vectors[0].values"},
+    {"4:{1:'u'} 22:{1:'a' 3:3}", "UNKNOWN_VALUE", "negatives.mode"},
+    {"4:{1:'u'} 22:{1:'a' 3:-1}", "UNKNOWN_VALUE", "negatives.mode"},
+    {"4:{1:'u'} 22:{1:'a' 4:-0.1f}", "OUT_OF_RANGE", "negatives.weight"},
+    {"4:{1:'u'} 22:{1:'a' 4:10.1f}", "OUT_OF_RANGE", "negatives.weight"},
+    {"4:{1:'u'} 22:{1:'a' 4:nanf}", "NOT_FINITE", "negatives.weight"},
     {"8:0", "OUT_OF_RANGE", "k"},
     {"8:1001", "OUT_OF_RANGE", "k"},
     {"8:4294967295", "OUT_OF_RANGE", "k"},
@@ -235,6 +314,10 @@ static void what_is_just_allowed_passes(void **state)
         "10:''",
         "77:'newer' 78:5",
         "13:{2:1}",
+        "20:{1:{1:(7)*100000}}",
+        "20:{2:'h'*64}",
+        "21:{1:'a' 2:100}",
+        "6:{1:'a'} 22:{1*15:'a' 2:{1:[0]} 3:2 4:10f}",
     };
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         struct wf_error err;
@@ -272,6 +355,8 @@ int main(void)
         cmocka_unit_test(an_empty_request_has_the_defaults),
         cmocka_unit_test(a_vector_request_comes_back_whole),
         cmocka_unit_test(every_other_subject_comes_back),
+        cmocka_unit_test(exclusions_groups_and_negatives_come_back),
+        cmocka_unit_test(what_is_left_out_of_groups_and_negatives_has_a_default),
         cmocka_unit_test(every_bad_request_names_its_fault),
         cmocka_unit_test(both_values_are_stated),
         cmocka_unit_test(what_is_just_allowed_passes),

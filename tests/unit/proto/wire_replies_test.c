@@ -33,6 +33,7 @@ static struct wire_recommend_response reply_of(struct wire_hit *hits, uint32_t n
         .coverage = {.documents = 100,
                      .searched = 66,
                      .scanned = 1234,
+                     .matched = 12,
                      .ratio = 0.66,
                      .shards = shards,
                      .n_shards = 1},
@@ -102,6 +103,7 @@ static void a_recommendation_comes_back_whole(void **state)
     assert_string_equal("category", got.hits[0].shared[1]);
     assert_string_equal("", got.hits[1].segment);
     assert_int_equal(66, got.coverage.searched);
+    assert_int_equal(12, got.coverage.matched);
     assert_true(got.coverage.ratio == 0.66);
     assert_int_equal(WIRE_SHARD_TIMEOUT, got.coverage.shards[0].state);
     assert_int_equal(66, got.coverage.shards[0].micros);
@@ -234,6 +236,9 @@ static const struct {
     {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g' 5:{1:1} 5:{1:1}",
      "processes[1]: shard 1 replica 0 comes after shard 1 replica 0"},
     {WIRE_KIND_DESCRIBE_RESPONSE, "1:'g' 5:{1:1} 5:{2:1}", "after shard 1 replica 0"},
+    {WIRE_KIND_SEARCH_RESPONSE, "1:'g1' 2:4 3:{} 3:{} 6:5", "5 of 4 documents match the filter"},
+    {WIRE_KIND_EXCLUSIONS_RESPONSE, "2:1", "handle: empty"},
+    {WIRE_KIND_EXCLUSIONS_RESPONSE, "1:'h'", "count: 0, allowed are 1 to 100000"},
 };
 
 static void bad_draw_requests_name_their_fault(void **state)
@@ -255,6 +260,35 @@ static void bad_draw_requests_name_their_fault(void **state)
         assert_string_equal(bad[i].reason, err.reason);
         assert_string_equal(bad[i].field, err.field);
     }
+}
+
+static void exclusions_come_back_and_name_their_fault(void **state)
+{
+    (void)state;
+    static const char *const bad[][2] = {
+        {"", "MISSING"}, {"1:{}", "MISSING"}, {"1:{1:(1)*100001}", "TOO_MANY"}};
+    struct wf_error err;
+    struct wire_exclusions list;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        const ProtobufCMessage *msg =
+            decode(wire_method(WIRE_UPLOAD_EXCLUSIONS)->request, bad[i][0]);
+        assert_int_equal(WF_INVALID, wire_exclusions_read(msg, wire_arena, &list, &err));
+        assert_string_equal(bad[i][1], err.reason);
+        assert_string_equal("hashes.values", err.field);
+    }
+    const uint64_t hashes[] = {9, 0, UINT64_MAX, 9};
+    const struct wire_exclusions sent = {hashes, 4};
+    const ProtobufCMessage *msg =
+        wire_resend(wire_arena, wire_exclusions_message(&sent, wire_arena));
+    assert_int_equal(WF_OK, wire_exclusions_read(msg, wire_arena, &list, &err));
+    assert_int_equal(4, list.n);
+    assert_memory_equal(hashes, list.hashes, sizeof hashes);
+    const struct wire_exclusions_reply reply = {"h1", 3};
+    struct wire_exclusions_reply got;
+    msg = wire_resend(wire_arena, wire_exclusions_reply_message(&reply, wire_arena));
+    assert_int_equal(WF_OK, wire_exclusions_reply_read(msg, wire_arena, &got, &err));
+    assert_string_equal("h1", got.handle);
+    assert_int_equal(3, got.n);
 }
 
 static void every_bad_reply_is_garbage(void **state)
@@ -327,6 +361,7 @@ int main(void)
         cmocka_unit_test(a_bad_request_fails_alone_in_its_batch),
         cmocka_unit_test(bad_fetch_requests_name_their_fault),
         cmocka_unit_test(bad_draw_requests_name_their_fault),
+        cmocka_unit_test(exclusions_come_back_and_name_their_fault),
         cmocka_unit_test(every_bad_reply_is_garbage),
         cmocka_unit_test(a_newer_coordinator_is_understood),
         cmocka_unit_test(words_are_those_of_the_protos),

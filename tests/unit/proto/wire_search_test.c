@@ -87,6 +87,42 @@ static void a_request_comes_back_whole(void **state)
     assert_int_equal(WIRE_FP16, got.encoding);
 }
 
+static void exclusions_groups_and_negatives_come_back(void **state)
+{
+    (void)state;
+    const float vector[] = {0.6F, 0.8F};
+    const float negatives[] = {1, 0, 0, 1, -1, 0};
+    const uint64_t exclude[] = {0, 5, UINT64_MAX};
+    const struct wire_probe probe = {.vector = vector,
+                                     .dim = 2,
+                                     .k = 7,
+                                     .effort = {.kind = WIRE_EFFORT_RECALL, .recall = 0.98F},
+                                     .negatives = negatives,
+                                     .n_negatives = 3,
+                                     .negative_weight = 0.25F};
+    const struct wire_search_request rq = {.generation = "g1",
+                                           .probes = &probe,
+                                           .n_probes = 1,
+                                           .exclude = exclude,
+                                           .n_exclude = 3,
+                                           .group_by = "style_id",
+                                           .group_max = 2};
+    struct wf_error err;
+    struct wire_search_request got;
+    const ProtobufCMessage *msg =
+        wire_resend(wire_arena, wire_search_request_message(&rq, wire_arena));
+    assert_int_equal(WF_OK, wire_search_request_read(msg, wire_arena, &got, &err));
+    assert_int_equal(WIRE_EFFORT_RECALL, got.probes[0].effort.kind);
+    assert_true(got.probes[0].effort.recall == 0.98F);
+    assert_int_equal(3, got.probes[0].n_negatives);
+    assert_memory_equal(negatives, got.probes[0].negatives, sizeof negatives);
+    assert_true(got.probes[0].negative_weight == 0.25F);
+    assert_int_equal(3, got.n_exclude);
+    assert_memory_equal(exclude, got.exclude, sizeof exclude);
+    assert_string_equal("style_id", got.group_by);
+    assert_int_equal(2, got.group_max);
+}
+
 #define PROBE "3:{3:[1] 4:5}"
 
 static const struct {
@@ -109,6 +145,22 @@ static const struct {
     {"1:'g' 3:{3:[1] 4:5 5:65537}", "OUT_OF_RANGE", "probes[0].nprobe"},
     {"1:'g' 3:{3:[1] 4:5 6:0}", "OUT_OF_RANGE", "probes[0].ef_search"},
     {"1:'g' 3:{3:[1] 4:5 7:0}", "OUT_OF_RANGE", "probes[0].exact"},
+    {"1:'g' 3:{3:[1] 4:5 8:0f}", "OUT_OF_RANGE", "probes[0].target_recall"},
+    {"1:'g' 3:{3:[1] 4:5 8:1.01f}", "OUT_OF_RANGE", "probes[0].target_recall"},
+    {"1:'g' 3:{3:[1] 4:5 8:nanf}", "OUT_OF_RANGE", "probes[0].target_recall"},
+    {"1:'g' 3:{3:[1 2] 4:5 9:[1 2 3]}", "DIMENSION", "probes[0].negatives"},
+    {"1:'g' 3:{3:[1] 4:5 9:[1]*17}", "TOO_MANY", "probes[0].negatives"},
+    {"1:'g' 3:{3:[1] 4:5 9:[1 inf]}", "NOT_FINITE", "probes[0].negatives[1]"},
+    {"1:'g' 3:{3:[1] 4:5 10:-1f}", "OUT_OF_RANGE", "probes[0].negative_weight"},
+    {"1:'g' 3:{3:[1] 4:5 10:10.5f}", "OUT_OF_RANGE", "probes[0].negative_weight"},
+    {"1:'g' 3:{3:[1] 4:5 10:nanf}", "NOT_FINITE", "probes[0].negative_weight"},
+    {"1:'g' " PROBE " 11:(1 1)", "CONFLICT", "exclude[1]"},
+    {"1:'g' " PROBE " 11:(1 2 1)", "CONFLICT", "exclude[2]"},
+    {"1:'g' " PROBE " 11:(1)*100001", "TOO_MANY", "exclude"},
+    {"1:'g' " PROBE " 12:'a'*65 13:1", "TOO_LONG", "group_by"},
+    {"1:'g' " PROBE " 12:'a'", "OUT_OF_RANGE", "group_max"},
+    {"1:'g' " PROBE " 12:'a' 13:101", "OUT_OF_RANGE", "group_max"},
+    {"1:'g' " PROBE " 13:1", "OUT_OF_RANGE", "group_max"},
     {"1:'g' 4*17:{2:<1>}", "TOO_MANY", "lookups"},
     {"1:'g' 4:{}", "MISSING", "lookups[0].skus"},
     {"1:'g' 4:{2:<1>} 4:{1:'a' 2:<1>}", "CONFLICT", "lookups[1].rows"},
@@ -180,6 +232,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_comes_back_whole),
+        cmocka_unit_test(exclusions_groups_and_negatives_come_back),
         cmocka_unit_test(every_bad_request_names_its_fault),
         cmocka_unit_test(what_is_just_allowed_passes),
         cmocka_unit_test(a_full_arena_is_said),
