@@ -33,6 +33,10 @@ struct shard_pq {
     const float *norms;          /* L2: squared length of each row's vector, rows; else NULL */
     uint32_t refine;             /* rows scored again per row wanted */
 };
+/* Sub-quantisers of a dimension. */
+uint32_t shard_pq_parts(uint32_t dim);
+/* WF_INVALID for a dimension above 512. */
+WF_MUST_CHECK enum wf_code shard_pq_check(uint32_t dim, struct wf_error *err);
 /* Bytes of `packed` for that many blocks. */
 size_t shard_pq_bytes(const struct shard_pq *pq, uint32_t blocks);
 
@@ -50,7 +54,7 @@ void shard_pq_scan(const struct shard_pq *pq, const struct shard_pq_table *t, ui
 
 /* ---- building ---- */
 
-/* Trains centres on residuals (n x dim) and fills m x 16 x 2 floats. */
+/* Trains centres on residuals (n x dim, n >= 1) and fills m x 16 x 2 floats. */
 WF_MUST_CHECK enum wf_code shard_pq_train(const float *residuals, size_t n, uint32_t dim,
                                           uint64_t seed, float *centres, struct wf_error *err);
 /* Packs n residuals of one list into its blocks. */
