@@ -149,7 +149,7 @@ static void the_best_are_kept(void **state)
         struct shard_top top;
         struct wf_arena a;
         wf_arena_init(&a, 1 << 20);
-        assert_true(shard_top_init(&top, 1 + (uint32_t)wf_random_below(&r, 250), &a));
+        assert_true(shard_top_init(&top, 1 + (uint32_t)wf_random_below(&r, 250), NULL, &a));
         for (uint32_t i = 0; i < n; i++) {
             all[i] = (struct shard_hit){.score = (float)wf_random_below(&r, 20), .order = i};
             const struct shard_hit at = all[i];

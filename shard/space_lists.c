@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * space_lists.c - IVF: which lists, or all allowed rows after all; then the rows of these lists.
+ *
+ * Lists are chosen by the scoring kernel over the centroids, ties by list number; under a filter
+ * only lists that hold an allowed row count. How many: as the caller says, or as the calibration
+ * says for the recall wanted (effort.h). Where comparing every allowed row costs no more than that,
+ * it is done instead, and is exact. The k best rows of the probed lists by the kernel are the
+ * answer, whoever selected them (docs/internals/search.md).
+ *
+ * Several queries pass over a list together: each block of rows is scored by all of them while it
+ * is in the cache. The clock is read between chunks of lists; a query that is cut short says how
+ * many of its lists were done.
+ */
+#include <string.h>
+
+#include "base/bits.h"
+#include "base/clock.h"
+#include "shard/scan.h"
+#include "shard/select.h"
+
+/* Costs in rows compared, measured with fp16 rows of 128 dimensions: starting on a list, and the
+ * words of a bitmap that brute force walks. */
+enum { LIST_COST = 4, WORDS_PER_ROW = 16 };
+
+/* ---- which lists ---- */
+
+static uint32_t list_rows(const struct shard_space *s, const struct shard_query *q, uint32_t list)
+{
+    return q->allowed == NULL ? s->lists[list + 1] - s->lists[list] : q->allowed->lists[list];
+}
+
+/* Lists to probe, UINT32_MAX when only everything will do. */
+static uint32_t wanted_lists(const struct shard_space *s, const struct shard_query *q)
+{
+    const bool standard = q->effort.kind == WIRE_EFFORT_DEFAULT;
+    if (q->effort.kind == WIRE_EFFORT_NPROBE) {
+        return q->effort.value;
+    }
+    if (standard && q->allowed == NULL && (q->k <= 10 || s->calibration.n == 0)) {
+        return s->effort;
+    }
+    const double target = standard ? SHARD_TARGET_DEFAULT : (double)q->effort.recall;
+    const double share = (double)shard_query_matched(s, q) / s->n;
+    return shard_effort_for(&s->calibration, target, q->k, share).effort;
+}
+
+/* The nearest lists that hold an allowed row, best first, at most `want`. */
+static enum wf_code nearest_lists(const struct shard_space *s, const struct shard_query *q,
+                                  uint32_t want, struct wf_arena *a, struct shard_top *top,
+                                  struct wf_error *err)
+{
+    const uint32_t nlist = s->spec.n;
+    float *scores = wf_arena_alloc64(a, nlist * sizeof *scores);
+    if (scores == NULL || !shard_top_init(top, want < nlist ? want : nlist, NULL, a)) {
+        return shard_search_no_room(a, err);
+    }
+    wf_score_rows(&s->centroids, q->vector, NULL, 0, nlist, scores);
+    for (uint32_t i = 0; i < nlist; i++) {
+        if (scores[i] >= top->floor && list_rows(s, q, i) > 0) {
+            shard_top_push(top, (struct shard_hit){.score = scores[i], .order = i, .row = i});
+        }
+    }
+    shard_top_sort(top);
+    return WF_OK;
+}
+
+static enum wf_code plan_lists(const struct shard_space *s, const struct shard_query *q,
+                               uint32_t want, struct wf_arena *a, struct shard_probes *out,
+                               struct wf_error *err)
+{
+    const bool capped =
+        q->effort.kind == WIRE_EFFORT_DEFAULT && q->allowed == NULL && s->row_cap > 0;
+    struct shard_top top;
+    enum wf_code code = nearest_lists(s, q, want, a, &top, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    *out = (struct shard_probes){.lists = wf_array(a, int64_t, top.k)};
+    if (out->lists == NULL) {
+        return shard_search_no_room(a, err);
+    }
+    for (uint32_t i = 0; i < top.n; i++) {
+        const uint32_t rows = list_rows(s, q, top.hits[i].row);
+        if (capped && out->n > 0 && out->rows + rows > s->row_cap) {
+            continue; /* a smaller list further out may still fit */
+        }
+        out->lists[out->n++] = top.hits[i].row;
+        out->rows += rows;
+    }
+    return WF_OK;
+}
+
+/* Whether comparing all allowed rows costs no more than `rows` of `lists` lists. */
+static bool all_is_cheaper(const struct shard_space *s, const struct shard_query *q, uint64_t rows,
+                           uint64_t lists)
+{
+    const uint64_t walk = q->allowed == NULL ? 0 : wf_bits_words(s->n) / WORDS_PER_ROW;
+    return shard_query_matched(s, q) + walk <= rows + LIST_COST * lists;
+}
+
+/* ---- one pass ---- */
+
+struct probing {
+    struct shard_scan scan;
+    struct shard_probes plan;
+    uint64_t *waiting; /* a bit per list: planned and not done */
+    bool all;          /* answered by comparing every allowed row */
+};
+
+static enum wf_code begin(const struct shard_space *s, const struct shard_query *q,
+                          struct wf_arena *a, struct probing *out, struct wf_error *err)
+{
+    const uint32_t want = wanted_lists(s, q);
+    const bool free_to_choose = q->effort.kind != WIRE_EFFORT_NPROBE;
+    *out = (struct probing){.all = free_to_choose &&
+                                   (want == UINT32_MAX || all_is_cheaper(s, q, s->spec.n, 0))};
+    enum wf_code code = out->all ? WF_OK : plan_lists(s, q, want, a, &out->plan, err);
+    if (code == WF_OK && free_to_choose && !out->all) {
+        out->all = all_is_cheaper(s, q, out->plan.rows, out->plan.n);
+    }
+    if (code != WF_OK || out->all) {
+        return code;
+    }
+    out->waiting = wf_array(a, uint64_t, wf_bits_words(s->spec.n));
+    if (out->waiting == NULL) {
+        return shard_search_no_room(a, err);
+    }
+    for (uint32_t i = 0; i < out->plan.n; i++) {
+        wf_bit_set(out->waiting, (uint32_t)out->plan.lists[i]);
+    }
+    return shard_scan_begin(&out->scan, s, q, a, err);
+}
+
+/* Scores one list for every query from p[0] on that waits for it; returns the rows compared. */
+static uint64_t pass(struct probing *p, uint32_t n, uint32_t list)
+{
+    const struct shard_space *s = p->scan.s;
+    struct probing *with[WIRE_PROBES_MAX];
+    uint32_t m = 0;
+    uint64_t compared = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!p[i].all && wf_bit(p[i].waiting, list)) {
+            p[i].waiting[list / 64] &= ~((uint64_t)1 << (list % 64));
+            p[i].plan.done++;
+            compared -= p[i].scan.compared;
+            with[m++] = &p[i];
+        }
+    }
+    const uint32_t end = s->lists[list + 1];
+    for (uint32_t at = s->lists[list]; at < end; at += SHARD_BLOCK_ROWS) {
+        for (uint32_t i = 0; i < m; i++) {
+            shard_scan_range(&with[i]->scan, at,
+                             end - at < SHARD_BLOCK_ROWS ? end : at + SHARD_BLOCK_ROWS);
+        }
+    }
+    for (uint32_t i = 0; i < m; i++) {
+        compared += with[i]->scan.compared;
+    }
+    return compared;
+}
+
+/* The lists of p[0], best first, until its deadline; those behind it take part. */
+static void run(struct probing *p, uint32_t n)
+{
+    uint64_t compared = 0;
+    for (uint32_t i = 0; i < p->plan.n; i++) {
+        const uint32_t list = (uint32_t)p->plan.lists[i];
+        if (!wf_bit(p->waiting, list)) {
+            continue;
+        }
+        compared += pass(p, n, list);
+        if (compared >= SHARD_CHUNK_ROWS) {
+            compared = 0;
+            if (wf_now() >= p->scan.q->deadline) {
+                return;
+            }
+        }
+    }
+}
+
+static enum wf_code finish(struct probing *p, const struct shard_query *q,
+                           const struct shard_space *s, struct wf_arena *a, struct shard_hits *out,
+                           struct wf_error *err)
+{
+    if (p->all) {
+        return shard_search_all(s, q, a, out, err);
+    }
+    *out =
+        (struct shard_hits){.planned = p->plan.n, .done = p->plan.done, .plan = SHARD_PLAN_LISTS};
+    shard_scan_end(&p->scan, out);
+    return WF_OK;
+}
+
+enum wf_code shard_search_lists(const struct shard_space *s, const struct shard_query *queries,
+                                uint32_t n, struct wf_arena *a, struct shard_hits *out,
+                                struct wf_error *err)
+{
+    struct probing *p = wf_array(a, struct probing, n);
+    if (p == NULL) {
+        return shard_search_no_room(a, err);
+    }
+    enum wf_code code = WF_OK;
+    for (uint32_t i = 0; i < n && code == WF_OK; i++) {
+        code = begin(s, &queries[i], a, &p[i], err);
+    }
+    for (uint32_t i = 0; i < n && code == WF_OK; i++) {
+        if (p[i].all) {
+            continue;
+        }
+        if (n == 1 && shard_select_pays(&p->plan, queries)) {
+            code = shard_select_lists(&p->scan, &p->plan, a, err);
+        } else {
+            run(&p[i], n - i);
+        }
+    }
+    for (uint32_t i = 0; i < n && code == WF_OK; i++) {
+        code = finish(&p[i], &queries[i], s, a, &out[i], err);
+    }
+    return code;
+}
