@@ -7,7 +7,6 @@
 #define SHARD_SCAN_H
 
 #include "base/arena.h"
-#include "base/estimate.h"
 #include "shard/space.h"
 #include "shard/top.h"
 
@@ -20,10 +19,8 @@ struct shard_scan {
     const struct shard_space *s;
     const struct shard_query *q;
     struct shard_top top;
-    bool estimating;
-    struct wf_estimate estimate;
     float *scores; /* SHARD_BLOCK_ROWS each */
-    uint32_t *rows, *picked;
+    uint32_t *rows;
     uint64_t compared;
 };
 

@@ -11,6 +11,7 @@
 #ifndef SHARD_SPACE_H
 #define SHARD_SPACE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -81,6 +82,8 @@ struct shard_rules {
     uint32_t n_negatives;
     float negative_weight; /* >= 0 */
 };
+/* Whether the SKU of a shard's row is excluded. */
+bool shard_rules_exclude(const struct shard_rules *r, uint32_t row);
 struct shard_query {
     const float *vector; /* dim floats, finite */
     uint32_t k;
@@ -104,7 +107,7 @@ WF_MUST_CHECK enum wf_code shard_space_search(const struct shard_space *s,
                                               const struct shard_query *q, struct wf_arena *arena,
                                               struct shard_hits *out, struct wf_error *err);
 /* Several queries of one space, whose lists are passed over once for all that want them; each
- * answer is that of shard_space_search. */
+ * answer is that of shard_space_search. n <= WIRE_PROBES_MAX. */
 WF_MUST_CHECK enum wf_code shard_space_search_many(const struct shard_space *s,
                                                    const struct shard_query *queries, uint32_t n,
                                                    struct wf_arena *arena, struct shard_hits *out,
