@@ -21,8 +21,9 @@
 /* One query made ready for one code array; borrows both. */
 struct wf_estimate {
     const struct wf_codes *codes;
-    const float *norms;       /* L2: squared length of each row's stored vector */
-    float error;              /* |estimate - wf_score_rows| <= error for every row */
+    const float *norms;       /* L2: wf_dot of each decoded row with itself */
+    float error;              /* |estimate - wf_score_rows| <= error for every row; infinite where
+                                 the numbers are so large that a score may overflow */
     float scale, base;        /* estimate = base + scale * sum, for L2 minus the row's norm */
     const int16_t *weights;   /* plain C, AVX2: per dimension, padded with zeros */
     const int8_t *high, *low; /* VNNI: weight = 128 * high + low */

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * estimate_vnni.c - the integer sums of estimates with AVX-512 VNNI, which multiplies unsigned with
+ * signed bytes and adds four products at once: one such sum for the high and one for the low part
+ * of the weights, 64 codes at a time. Sums wrap like all of C's unsigned integers; the total fits,
+ * so it is the same. Pure, thread-safe; entered only where vector.c has picked AVX-512 and
+ * estimate.c has found VNNI.
+ */
+#include "base/estimate_fold512.h"
+#include "base/estimate_kernels.h"
+
+#define ALWAYS static inline __attribute__((always_inline))
+
+struct sums {
+    __m512i high, low;
+};
+
+ALWAYS struct sums add(struct sums s, __m512i high, __m512i low, __m512i code)
+{
+    return (struct sums){_mm512_dpbusd_epi32(s.high, code, high),
+                         _mm512_dpbusd_epi32(s.low, code, low)};
+}
+
+ALWAYS void block(const struct wf_estimate *e, const unsigned char *const row[4], int32_t sums[4])
+{
+    const size_t d = e->codes->dim;
+    struct sums s[4];
+    for (size_t r = 0; r < 4; r++) {
+        s[r] = (struct sums){_mm512_setzero_si512(), _mm512_setzero_si512()};
+    }
+    size_t j = 0;
+    for (; j + 64 <= d; j += 64) {
+        const __m512i high = _mm512_loadu_si512(e->high + j), low = _mm512_loadu_si512(e->low + j);
+        for (size_t r = 0; r < 4; r++) {
+            s[r] = add(s[r], high, low, _mm512_loadu_si512(row[r] + j));
+        }
+    }
+    if (j < d) {
+        const __mmask64 m = (UINT64_C(1) << (d - j)) - 1;
+        const __m512i high = _mm512_loadu_si512(e->high + j), low = _mm512_loadu_si512(e->low + j);
+        for (size_t r = 0; r < 4; r++) {
+            s[r] = add(s[r], high, low, _mm512_maskz_loadu_epi8(m, row[r] + j));
+        }
+    }
+    __m512i total[4];
+    for (size_t r = 0; r < 4; r++) {
+        total[r] = _mm512_add_epi32(_mm512_slli_epi32(s[r].high, 7), s[r].low);
+    }
+    fold4(total, sums);
+}
+
+#include "base/estimate_rows.h"
+
+void wf_estimate_sums_vnni(const struct wf_estimate *e, const uint32_t *rows, size_t first,
+                           size_t n, int32_t *sums)
+{
+    walk(e, rows, first, n, sums);
+}
