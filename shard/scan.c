@@ -2,11 +2,15 @@
  *
  * scan.c - see scan.h.
  *
- * A row that scores high enough meets the
+ * Where a codec has estimates (base/estimate.h) a row is scored by the kernel only when its
+ * estimate, plus its error, reaches the worst of the k best so far: all others are certainly not
+ * among them, so the hits are those of the kernel alone. A row that scores high enough meets the
  * rules last, because few get there: an excluded SKU is a hash and a search in a sorted list, a
  * disliked vector one product.
  */
 #include "shard/scan.h"
+
+#include <math.h>
 
 #include "base/bits.h"
 #include "base/clock.h"
@@ -31,10 +35,17 @@ enum wf_code shard_scan_begin(struct shard_scan *sc, const struct shard_space *s
     *sc = (struct shard_scan){.s = s, .q = q};
     sc->scores = wf_arena_alloc64(a, SHARD_BLOCK_ROWS * sizeof(float));
     sc->rows = wf_array(a, uint32_t, SHARD_BLOCK_ROWS);
-    if (sc->scores == NULL || sc->rows == NULL ||
+    sc->picked = wf_array(a, uint32_t, SHARD_BLOCK_ROWS);
+    if (sc->scores == NULL || sc->rows == NULL || sc->picked == NULL ||
         !shard_top_init(&sc->top, k == 0 ? 1 : k, q->rules, a)) {
         return shard_search_no_room(a, err);
     }
+    sc->estimating =
+        wf_estimate_pays(s->codes.codec) && (s->codes.metric != WF_METRIC_L2 || s->norms != NULL);
+    if (sc->estimating && !wf_estimate_begin(&sc->estimate, &s->codes, s->norms, q->vector, a)) {
+        return shard_search_no_room(a, err);
+    }
+    sc->estimating = sc->estimating && isfinite(sc->estimate.error);
     return WF_OK;
 }
 
@@ -85,17 +96,43 @@ void shard_scan_offer(struct shard_scan *sc, uint32_t row, float score)
 
 /* ---- rows ---- */
 
+static void offer_rows(struct shard_scan *sc, const uint32_t *rows, uint32_t n)
+{
+    wf_score_rows(&sc->s->codes, sc->q->vector, rows, 0, n, sc->scores);
+    for (uint32_t i = 0; i < n; i++) {
+        if (sc->scores[i] >= sc->top.floor) {
+            shard_scan_offer(sc, rows[i], sc->scores[i]);
+        }
+    }
+}
+
 /* rows NULL: first, first + 1, ...; `bits` (may be NULL): rows that are no hits are left out. */
 static void scan_block(struct shard_scan *sc, const uint32_t *rows, uint32_t first, uint32_t n,
                        const uint64_t *bits)
 {
     sc->compared += n;
-    wf_score_rows(&sc->s->codes, sc->q->vector, rows, first, n, sc->scores);
+    float floor = sc->top.floor;
+    if (sc->estimating) {
+        wf_estimate_rows(&sc->estimate, rows, first, n, sc->scores);
+        floor -= sc->estimate.error;
+    } else {
+        wf_score_rows(&sc->s->codes, sc->q->vector, rows, first, n, sc->scores);
+    }
+    uint32_t picked = 0;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t row = rows == NULL ? first + i : rows[i];
-        if (sc->scores[i] >= sc->top.floor && (bits == NULL || wf_bit(bits, row))) {
-            shard_scan_offer(sc, row, sc->scores[i]);
+        if (!(sc->scores[i] >= floor) || (bits != NULL && !wf_bit(bits, row))) {
+            continue;
         }
+        if (sc->estimating) {
+            sc->picked[picked++] = row;
+        } else {
+            shard_scan_offer(sc, row, sc->scores[i]);
+            floor = sc->top.floor;
+        }
+    }
+    if (picked > 0) {
+        offer_rows(sc, sc->picked, picked);
     }
 }
 

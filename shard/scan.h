@@ -7,6 +7,7 @@
 #define SHARD_SCAN_H
 
 #include "base/arena.h"
+#include "base/estimate.h"
 #include "shard/space.h"
 #include "shard/top.h"
 
@@ -19,8 +20,10 @@ struct shard_scan {
     const struct shard_space *s;
     const struct shard_query *q;
     struct shard_top top;
+    bool estimating;
+    struct wf_estimate estimate;
     float *scores; /* SHARD_BLOCK_ROWS each */
-    uint32_t *rows;
+    uint32_t *rows, *picked;
     uint64_t compared;
 };
 
