@@ -22,6 +22,10 @@ struct shard_made {
     unsigned char *codes;
     float *centroids; /* lists x padded dimension */
     uint32_t *lists;
+    float *norms;      /* NULL where the search needs none */
+    float *pq_centres; /* these three: NULL without a compressed first pass */
+    uint32_t *pq_blocks;
+    unsigned char *pq_packed;
     uint32_t *to_row, *of_row; /* NULL in the first space */
     uint32_t without;          /* items without a usable vector */
     struct shard_measure measure;
@@ -32,6 +36,9 @@ struct shard_made {
 WF_MUST_CHECK enum wf_code shard_make(const struct shard_build *b, unsigned space,
                                       const uint32_t *by_sku, uint32_t n, struct shard_made *out,
                                       struct wf_error *err);
+/* Norms and packed codes of a space whose codes and lists are in place. */
+WF_MUST_CHECK enum wf_code shard_make_first_pass(struct shard_made *m, uint64_t seed,
+                                                 struct wf_error *err);
 void shard_made_fini(struct shard_made *m);
 /* Measures and sets effort and row_cap. `order` as in struct shard_query. */
 WF_MUST_CHECK enum wf_code shard_tune(struct shard_made *m, const uint32_t *order,

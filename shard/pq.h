@@ -23,7 +23,7 @@
 #include "base/error.h"
 #include "base/vector.h"
 
-enum { SHARD_PQ_BLOCK = 32, SHARD_PQ_CENTRES = 16 };
+enum { SHARD_PQ_BLOCK = 32, SHARD_PQ_CENTRES = 16, SHARD_REFINE_MOST = 32 };
 
 struct shard_pq {
     uint32_t m;                  /* sub-quantisers: padded dimension / 2, at most 256 */
@@ -37,6 +37,11 @@ struct shard_pq {
 uint32_t shard_pq_parts(uint32_t dim);
 /* WF_INVALID for a dimension above 512. */
 WF_MUST_CHECK enum wf_code shard_pq_check(uint32_t dim, struct wf_error *err);
+/* Blocks of a list of that many rows. */
+static inline uint32_t shard_pq_blocks(uint32_t rows)
+{
+    return rows / SHARD_PQ_BLOCK + (rows % SHARD_PQ_BLOCK != 0);
+}
 /* Bytes of `packed` for that many blocks. */
 size_t shard_pq_bytes(const struct shard_pq *pq, uint32_t blocks);
 

@@ -145,6 +145,24 @@ static void write_graph(struct work *wk, const struct shard_made *m)
     put_section(wk, "space", name, "links", g.adjacent, g.n_adjacent * sizeof *g.adjacent);
 }
 
+static void write_first_pass(struct work *wk, const struct shard_made *m)
+{
+    const struct shard_space *s = &m->space;
+    const struct shard_pq *pq = &s->pq;
+    const char *name = s->schema->name;
+    if (m->norms != NULL) {
+        put_section(wk, "space", name, "norms", m->norms, s->n * sizeof *m->norms);
+    }
+    if (pq->m > 0) {
+        put_section(wk, "space", name, "pq_centres", m->pq_centres,
+                    (size_t)pq->m * 2 * SHARD_PQ_CENTRES * sizeof(float));
+        put_section(wk, "space", name, "pq_blocks", m->pq_blocks,
+                    ((size_t)s->spec.n + 1) * sizeof *m->pq_blocks);
+        put_section(wk, "space", name, "pq_packed", m->pq_packed,
+                    shard_pq_bytes(pq, m->pq_blocks[s->spec.n]));
+    }
+}
+
 static void write_space(struct work *wk, const struct shard_made *m)
 {
     const struct shard_space *s = &m->space;
@@ -162,6 +180,7 @@ static void write_space(struct work *wk, const struct shard_made *m)
         put_section(wk, "space", name, "min", s->codes.min, s->codes.dim * sizeof(float));
         put_section(wk, "space", name, "step", s->codes.step, s->codes.dim * sizeof(float));
     }
+    write_first_pass(wk, m);
     if (m->to_row != NULL) {
         put_section(wk, "space", name, "perm", m->to_row, s->n * sizeof *m->to_row);
         put_section(wk, "space", name, "inverse", m->of_row, wk->n * sizeof *m->of_row);
@@ -296,13 +315,14 @@ static json_t *space_meta(const struct shard_made *m)
     if (s->spec.kind == SHARD_HNSW && s->n > 0) {
         shard_faiss_graph_get(s->faiss, &g);
     }
-    return json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:b, s:i, s:i}",
-                     "name", s->schema->name, "content_id", s->schema->content_id, "dim",
-                     (int)s->schema->dim, "metric", wf_metric_name(s->schema->metric), "index",
-                     s->index, "vectors", (json_int_t)s->n, "without", (json_int_t)m->without,
-                     "effort", (json_int_t)s->effort, "row_cap", (json_int_t)s->row_cap, "max_norm",
-                     s->max_norm, "recall", m->measure.recall, "scanned", m->measure.scanned,
-                     "settled", (int)m->measure.settled, "entry", (int)g.entry, "top", (int)g.top);
+    return json_pack(
+        "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:b, s:i, s:i, s:I}", "name",
+        s->schema->name, "content_id", s->schema->content_id, "dim", (int)s->schema->dim, "metric",
+        wf_metric_name(s->schema->metric), "index", s->index, "vectors", (json_int_t)s->n,
+        "without", (json_int_t)m->without, "effort", (json_int_t)s->effort, "row_cap",
+        (json_int_t)s->row_cap, "max_norm", s->max_norm, "recall", m->measure.recall, "scanned",
+        m->measure.scanned, "settled", (int)m->measure.settled, "entry", (int)g.entry, "top",
+        (int)g.top, "refine", (json_int_t)s->pq.refine);
 }
 
 static enum wf_code write_meta(struct work *wk, struct wf_error *err)
@@ -365,10 +385,10 @@ static enum wf_code check_names(const struct wf_schema *schema, struct wf_error 
         }
     }
     for (unsigned i = 0; i < schema->n_spaces; i++) {
-        if (!shard_section_name(section, "space", schema->spaces[i].name, "centroids")) {
+        if (!shard_section_name(section, "space", schema->spaces[i].name, "pq_centres")) {
             return wf_fail(err, WF_INVALID, "space name \"%s\" has %zu bytes, limit is %zu",
                            schema->spaces[i].name, strlen(schema->spaces[i].name),
-                           63 - strlen("space//centroids"));
+                           63 - strlen("space//pq_centres"));
         }
     }
     return WF_OK;

@@ -124,6 +124,24 @@ static enum wf_code check_lists(const struct shard_space *sp, struct wf_error *e
     return WF_OK;
 }
 
+/* Every list has the blocks that its rows take, in order. */
+static enum wf_code check_pq(const struct shard_space *sp, struct wf_error *err)
+{
+    const struct shard_pq *pq = &sp->pq;
+    bool good = pq->blocks[0] == 0;
+    for (uint32_t l = 0; l < sp->spec.n; l++) {
+        const uint32_t due = shard_pq_blocks(sp->lists[l + 1] - sp->lists[l]);
+        good &= pq->blocks[l + 1] >= pq->blocks[l] && pq->blocks[l + 1] - pq->blocks[l] == due;
+    }
+    if (!good) {
+        return shard_lies(err, "space", sp->schema->name, "blocks do not fit the lists");
+    }
+    if (!all_finite(pq->centres, (size_t)pq->m * 2 * SHARD_PQ_CENTRES)) {
+        return shard_lies(err, "space", sp->schema->name, "centres are not finite");
+    }
+    return WF_OK;
+}
+
 static enum wf_code check_graph(const struct shard_space *sp, struct wf_error *err)
 {
     struct shard_graph g;
@@ -145,6 +163,12 @@ static enum wf_code check_space(const struct shard *s, const struct shard_space 
     }
     if (code == WF_OK && sp->lists != NULL) {
         code = check_lists(sp, err);
+    }
+    if (code == WF_OK && sp->norms != NULL && !all_finite(sp->norms, sp->n)) {
+        code = shard_lies(err, "space", sp->schema->name, "norms are not finite");
+    }
+    if (code == WF_OK && sp->pq.m > 0) {
+        code = check_pq(sp, err);
     }
     if (code == WF_OK && sp->n > 0 && sp->spec.kind == SHARD_HNSW) {
         code = check_graph(sp, err);

@@ -196,6 +196,9 @@ static enum wf_code fill_space(const struct shard_build *b, const struct input *
     }
     if (code == WF_OK) {
         encode(in, source, m);
+        code = shard_make_first_pass(m, b->seed, err);
+    }
+    if (code == WF_OK) {
         code = s->spec.kind == SHARD_HNSW && s->n > 0 ? make_graph(m, err)
                                                       : shard_space_attach(s, err);
     }
@@ -211,6 +214,9 @@ enum wf_code shard_make(const struct shard_build *b, unsigned space, const uint3
     struct shard_made m = {.space = {.schema = sp}};
     struct shard_space *s = &m.space;
     enum wf_code code = shard_spec_parse(b->index, &s->spec, err);
+    if (code == WF_OK) {
+        code = shard_spec_fit(&s->spec, sp->name, sp->dim, err);
+    }
     if (code != WF_OK) {
         return code;
     }
@@ -248,6 +254,10 @@ void shard_made_fini(struct shard_made *m)
     wf_xfree(m->codes);
     wf_xfree(m->centroids);
     wf_xfree(m->lists);
+    wf_xfree(m->norms);
+    wf_xfree(m->pq_centres);
+    wf_xfree(m->pq_blocks);
+    wf_xfree(m->pq_packed);
     wf_xfree(m->to_row);
     wf_xfree(m->of_row);
 }

@@ -191,6 +191,9 @@ static enum wf_code read_space_meta(json_t *json, const struct wf_space *schema,
     if (shard_spec_parse(m.index, &sp->spec, &spec) != WF_OK || strlen(m.index) == 0) {
         return shard_lies(err, "space", schema->name, "unknown index");
     }
+    if (shard_spec_fit(&sp->spec, schema->name, schema->dim, &spec) != WF_OK) {
+        return shard_lies(err, "space", schema->name, "its dimension does not fit the index");
+    }
     *out = m;
     return WF_OK;
 }
@@ -295,6 +298,49 @@ static enum wf_code open_graph(const struct shard *s, const struct space_meta *m
     return shard_faiss_graph_open(&sp->codes, &g, &sp->faiss, err);
 }
 
+static enum wf_code open_norms(const struct shard *s, struct shard_space *sp, struct wf_error *err)
+{
+    const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
+    const void *norms = NULL;
+    enum wf_code code = section(&f, "norms", sp->n, sizeof(float), &norms, err);
+    sp->norms = norms;
+    return code;
+}
+
+/* The compressed first pass. */
+static enum wf_code open_pq(const struct shard *s, const json_t *json, struct shard_space *sp,
+                            struct wf_error *err)
+{
+    const struct family f = {.s = s, .group = "space", .name = sp->schema->name};
+    const json_int_t refine = json_integer_value(json_object_get(json, "refine"));
+    const size_t lists = sp->spec.n, parts = sp->spec.m;
+    const void *centres = NULL, *blocks = NULL, *packed = NULL;
+    size_t n_blocks = 0;
+    if (refine < 1 || refine > SHARD_REFINE_MOST) {
+        return shard_lies(err, "space", sp->schema->name, "refine is out of range");
+    }
+    enum wf_code code =
+        section(&f, "pq_centres", parts * 2 * SHARD_PQ_CENTRES, sizeof(float), &centres, err);
+    if (code == WF_OK) {
+        code = section(&f, "pq_blocks", lists + 1, sizeof(uint32_t), &blocks, err);
+    }
+    if (code == WF_OK) {
+        code = whole_section(&f, "pq_packed", parts * SHARD_PQ_CENTRES, &packed, &n_blocks, err);
+    }
+    if (code != WF_OK) {
+        return code;
+    }
+    sp->pq = (struct shard_pq){.m = sp->spec.m,
+                               .centres = centres,
+                               .blocks = blocks,
+                               .packed = packed,
+                               .norms = sp->norms,
+                               .refine = (uint32_t)refine};
+    return sp->pq.blocks[lists] == n_blocks
+               ? WF_OK
+               : shard_lies(err, "space", sp->schema->name, "blocks do not fit the packed codes");
+}
+
 static enum wf_code open_permutation(const struct shard *s, struct shard_space *sp,
                                      struct wf_error *err)
 {
@@ -327,6 +373,12 @@ static enum wf_code open_space(const struct shard *s, unsigned i, json_t *json,
     }
     if (code == WF_OK && sp->n > 0 && sp->spec.kind == SHARD_IVF) {
         code = open_lists(s, sp, err);
+    }
+    if (code == WF_OK && shard_space_needs_norms(sp)) {
+        code = open_norms(s, sp, err);
+    }
+    if (code == WF_OK && sp->n > 0 && sp->spec.pq) {
+        code = open_pq(s, json, sp, err);
     }
     if (code == WF_OK && sp->n > 0 && sp->spec.kind == SHARD_HNSW) {
         code = open_graph(s, &m, sp, err);

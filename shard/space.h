@@ -23,19 +23,21 @@
 #include "shard/effort.h"
 #include "shard/faiss_params.h"
 #include "shard/filters.h"
+#include "shard/pq.h"
 #include "shard/spec.h"
 
 struct shard_space {
     const struct wf_space *schema; /* borrowed */
     struct shard_spec spec;        /* n: lists, or links */
-    char index[32];                /* the spec as text */
+    char index[SHARD_SPEC_TEXT];   /* the spec as text */
     uint32_t n;                    /* vectors */
     struct wf_codes codes;         /* n rows in list order */
     struct wf_codes centroids;     /* IVF: spec.n rows */
     const uint32_t *lists;         /* IVF: first row of each list, spec.n + 1 */
     const uint32_t *to_row;        /* shard row of each row; NULL: the same */
     const uint32_t *of_row;        /* row of each shard row or WF_NO_ROW; NULL: the same, below n */
-    const float *norms;            /* L2 with SQ8: squared length of each row, else NULL */
+    const float *norms;            /* L2 with SQ8 or pq: squared length of each row, else NULL */
+    struct shard_pq pq;            /* m = 0: no compressed first pass */
     struct shard_calibration calibration;
     uint32_t effort;    /* nprobe or ef for the default target, unfiltered, k = 10; 0 for Flat */
     uint32_t row_cap;   /* IVF, default effort, no filter: rows compared at most; 0 = no cap */
@@ -123,6 +125,8 @@ WF_MUST_CHECK enum wf_code shard_space_effort_check(const struct shard_space *s,
 double shard_space_bound(const struct shard_space *s, double norm, double score);
 /* Makes the FAISS side of an IVF index over codes and lists that are in place. */
 WF_MUST_CHECK enum wf_code shard_space_attach(struct shard_space *s, struct wf_error *err);
+/* Whether the space has `norms`. */
+bool shard_space_needs_norms(const struct shard_space *s);
 /* Row of the space for a shard row, WF_NO_ROW when it has no vector. */
 uint32_t shard_space_row(const struct shard_space *s, uint32_t row);
 
