@@ -167,7 +167,7 @@ static enum wf_code check_space(const struct shard *s, const struct shard_space 
     if (code == WF_OK && sp->norms != NULL && !all_finite(sp->norms, sp->n)) {
         code = shard_lies(err, "space", sp->schema->name, "norms are not finite");
     }
-    if (code == WF_OK && sp->pq.m > 0) {
+    if (code == WF_OK && sp->lists != NULL && sp->pq.m > 0) {
         code = check_pq(sp, err);
     }
     if (code == WF_OK && sp->n > 0 && sp->spec.kind == SHARD_HNSW) {

@@ -109,12 +109,6 @@ static void make_norms(struct shard_made *m)
     wf_xfree(decoded);
 }
 
-bool shard_space_needs_norms(const struct shard_space *s)
-{
-    return s->schema->metric == WF_METRIC_L2 && s->n > 0 &&
-           (s->spec.pq || s->spec.codec == WF_CODEC_SQ8);
-}
-
 enum wf_code shard_make_first_pass(struct shard_made *m, uint64_t seed, struct wf_error *err)
 {
     if (shard_space_needs_norms(&m->space)) {

@@ -20,6 +20,12 @@ uint32_t shard_space_row(const struct shard_space *s, uint32_t row)
     return row < s->n ? row : WF_NO_ROW;
 }
 
+bool shard_space_needs_norms(const struct shard_space *s)
+{
+    return s->schema->metric == WF_METRIC_L2 && s->n > 0 &&
+           (s->spec.pq || s->spec.codec == WF_CODEC_SQ8);
+}
+
 static const char *effort_name(enum wire_effort_kind kind)
 {
     return kind == WIRE_EFFORT_NPROBE ? "nprobe" : "ef_search";

@@ -126,19 +126,20 @@ static void write_mutant(const struct wf_container *c, struct wf_random *r, cons
 static void lying_containers_do_no_harm(void **state)
 {
     (void)state;
-    static const char *const indexes[] = {"Flat", "IVF8,SQfp16", "IVF8,SQ8", "HNSW6,SQfp16"};
+    static const char *const indexes[] = {"Flat", "IVF8,SQfp16", "IVF8,SQ8", "HNSW6,SQfp16",
+                                          "IVF8,PQx4fs,Refine(SQ8)"};
     const struct catalog_shape shape = {
         .n = ROWS, .dim = DIM, .metric = WF_METRIC_L2, .clusters = 6, .seed = seed};
     struct catalog *c = catalog_make(&shape);
     unsigned opened = 0, refused = 0;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         struct wf_container *good;
         struct wf_error err;
         struct wf_random r = wf_random_of(seed, i);
         assert_int_equal(wf_container_open(catalog_build(c, indexes[i], 0, 1), &good, &err), WF_OK);
         char path[320];
         snprintf(path, sizeof path, "%s/mutant.weft", c->dir);
-        for (int m = 0; m < MUTANTS / 4; m++) {
+        for (int m = 0; m < MUTANTS / 5; m++) {
             struct wf_container *mutant;
             struct shard *s;
             write_mutant(good, &r, path);
@@ -190,7 +191,8 @@ static void a_shard_of_another_schema_is_refused(void **state)
 static void small_shards_work(void **state)
 {
     (void)state;
-    static const char *const indexes[] = {"Flat", "", "IVF8,SQ8", "HNSW8"};
+    static const char *const indexes[] = {"Flat", "", "IVF8,SQ8", "HNSW8",
+                                          "IVF8,PQx4fs,Refine(SQfp16)"};
     for (size_t n = 0; n < 4; n++) {
         const struct catalog_shape shape = {.n = n == 3 ? 6 : n,
                                             .dim = DIM,
@@ -202,7 +204,7 @@ static void small_shards_work(void **state)
             c->spaces[0].vectors = NULL;
             c->vectors[1][0] = c->vectors[1][8] = __builtin_nanf("");
         }
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
             struct shard *s = catalog_open(c, indexes[i], 0, 1);
             assert_int_equal(shard_rows(s), c->table.n);
             exercise(s);
@@ -215,11 +217,11 @@ static void small_shards_work(void **state)
 static void the_same_input_gives_the_same_bytes(void **state)
 {
     (void)state;
-    static const char *const indexes[] = {"", "HNSW8"};
+    static const char *const indexes[] = {"", "HNSW8", "IVF8,PQx4fs,Refine(SQ8)"};
     const struct catalog_shape shape = {
         .n = 2000, .dim = DIM, .metric = WF_METRIC_COSINE, .clusters = 12, .seed = seed};
     struct catalog *c = catalog_make(&shape);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         struct wf_container *a, *b;
         struct wf_error err;
         assert_int_equal(wf_container_open(catalog_build(c, indexes[i], 1, 3), &a, &err), WF_OK);
@@ -258,6 +260,9 @@ static void what_cannot_be_coded_is_named(void **state)
     assert_non_null(strstr(err.text, c->table.skus[3]));
     b.index = "IVF1,SQ8";
     assert_int_equal(shard_build(&b, path, &err), WF_INVALID); /* without ranges */
+    b.index = "IVF1,PQ4x4fs,Refine(SQfp16)";                   /* 12 dimensions take 8 */
+    assert_int_equal(shard_build(&b, path, &err), WF_INVALID);
+    assert_non_null(strstr(err.text, "PQ8x4fs"));
     b.index = "IVF1,PQ8";
     assert_int_equal(shard_build(&b, path, &err), WF_INVALID);
     catalog_free(c);
