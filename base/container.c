@@ -187,33 +187,45 @@ void wf_container_close(struct wf_container *c)
     wf_xfree(c);
 }
 
-/* Hashes [data, data + size) alone and into the whole file's hasher, each byte from memory once. */
-static struct wf_hash128 hash_both(struct wf_hasher *whole, struct wf_hasher *own,
-                                   const unsigned char *data, size_t size)
+struct verifier {
+    struct wf_hasher *whole, *own;
+    const atomic_bool *stop; /* NULL: never */
+};
+
+static bool stopped(const struct verifier *v)
 {
-    for (size_t at = 0; at < size;) {
-        const size_t n = size - at < VERIFY_STEP ? size - at : VERIFY_STEP;
-        wf_hasher_add(own, data + at, n);
-        wf_hasher_add(whole, data + at, n);
-        at += n;
-    }
-    return wf_hasher_end(own);
+    return v->stop != NULL && atomic_load(v->stop);
 }
 
-static enum wf_code check_sections(const struct wf_container *c, struct wf_hasher *whole,
-                                   struct wf_hasher *own, struct wf_error *err)
+/* Hashes [data, data + size) alone and into the whole file's hasher, each byte from memory once. */
+static struct wf_hash128 hash_both(const struct verifier *v, const unsigned char *data, size_t size)
+{
+    for (size_t at = 0; at < size && !stopped(v);) {
+        const size_t n = size - at < VERIFY_STEP ? size - at : VERIFY_STEP;
+        wf_hasher_add(v->own, data + at, n);
+        wf_hasher_add(v->whole, data + at, n);
+        at += n;
+    }
+    return wf_hasher_end(v->own);
+}
+
+static enum wf_code check_sections(const struct wf_container *c, const struct verifier *v,
+                                   struct wf_error *err)
 {
     const unsigned char *at = c->data + sizeof(struct wf_container_head);
-    wf_hasher_add(whole, c->data, sizeof(struct wf_container_head));
+    wf_hasher_add(v->whole, c->data, sizeof(struct wf_container_head));
     for (unsigned i = 0; i < c->n; i++) {
         const struct wf_section *s = &c->sections[i];
         const size_t gap = (size_t)(s->data - at);
-        wf_hasher_add(whole, at, gap);
+        wf_hasher_add(v->whole, at, gap);
         if (!all_zero(at, gap)) {
             return wf_fail(err, WF_DATA_LOSS, "%s: bytes before section %s are not zero", c->path,
                            s->name);
         }
-        const struct wf_hash128 hash = hash_both(whole, own, s->data, s->size);
+        const struct wf_hash128 hash = hash_both(v, s->data, s->size);
+        if (stopped(v)) {
+            return wf_fail(err, WF_CANCELLED, "%s: stopped at section %s", c->path, s->name);
+        }
         if (memcmp(&hash, &s->hash, sizeof hash) != 0) {
             char want[33], got[33];
             wf_hash128_hex(s->hash, want);
@@ -225,7 +237,7 @@ static enum wf_code check_sections(const struct wf_container *c, struct wf_hashe
     }
     const size_t rest = c->size - (size_t)(at - c->data);
     const size_t toc = c->n * sizeof(struct wf_container_entry);
-    wf_hasher_add(whole, at, rest);
+    wf_hasher_add(v->whole, at, rest);
     if (!all_zero(at, rest - toc)) {
         return wf_fail(err, WF_DATA_LOSS, "%s: bytes before the table of contents are not zero",
                        c->path);
@@ -233,23 +245,29 @@ static enum wf_code check_sections(const struct wf_container *c, struct wf_hashe
     return WF_OK;
 }
 
-enum wf_code wf_container_verify_hash(const struct wf_container *c, struct wf_hash128 *whole,
-                                      struct wf_error *err)
+enum wf_code wf_container_verify_hash(const struct wf_container *c, const atomic_bool *stop,
+                                      struct wf_hash128 *whole, struct wf_error *err)
 {
-    struct wf_hasher *all = wf_hasher_create(), *own = wf_hasher_create();
-    const enum wf_code code = check_sections(c, all, own, err);
+    const struct verifier v = {
+        .whole = wf_hasher_create(), .own = wf_hasher_create(), .stop = stop};
+    const enum wf_code code = check_sections(c, &v, err);
     if (code == WF_OK) {
-        *whole = wf_hasher_end(all);
+        *whole = wf_hasher_end(v.whole);
     }
-    wf_hasher_destroy(all);
-    wf_hasher_destroy(own);
+    wf_hasher_destroy(v.whole);
+    wf_hasher_destroy(v.own);
     return code;
+}
+
+const struct wf_stamp *wf_container_stamp(const struct wf_container *c)
+{
+    return &c->map.stamp;
 }
 
 enum wf_code wf_container_verify(const struct wf_container *c, struct wf_error *err)
 {
     struct wf_hash128 whole;
-    return wf_container_verify_hash(c, &whole, err);
+    return wf_container_verify_hash(c, NULL, &whole, err);
 }
 
 size_t wf_container_size(const struct wf_container *c)

@@ -12,10 +12,13 @@
 #ifndef WF_CONTAINER_H
 #define WF_CONTAINER_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/hash.h"
 
 struct wf_section {
@@ -34,10 +37,13 @@ WF_MUST_CHECK enum wf_code wf_container_view(const void *data, size_t size,
 void wf_container_close(struct wf_container *c); /* NULL is fine */
 /* WF_DATA_LOSS naming the section whose bytes do not match. */
 WF_MUST_CHECK enum wf_code wf_container_verify(const struct wf_container *c, struct wf_error *err);
-/* As verify; *whole is the XXH3-128 of the whole file, made in the same pass. */
+/* As verify; *whole is the XXH3-128 of the whole file, made in the same pass. Soon after *stop (may
+ * be NULL) is true it gives up with WF_CANCELLED. */
 WF_MUST_CHECK enum wf_code wf_container_verify_hash(const struct wf_container *c,
+                                                    const atomic_bool *stop,
                                                     struct wf_hash128 *whole, struct wf_error *err);
-size_t wf_container_size(const struct wf_container *c); /* of the file, in bytes */
+const struct wf_stamp *wf_container_stamp(const struct wf_container *c); /* of the file opened */
+size_t wf_container_size(const struct wf_container *c);                  /* of the file, in bytes */
 unsigned wf_container_count(const struct wf_container *c);
 const struct wf_section *wf_container_at(const struct wf_container *c, unsigned i);
 /* NULL when there is none of that name. */

@@ -18,10 +18,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <zstd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 
 enum { WRITE_BUFFER = 256 << 10, ZSTD_LEVEL = 3, TEMP_TRIES = 1000, OPEN_DIRS = 32 };
 
@@ -283,6 +285,46 @@ void wf_writer_abort(struct wf_writer *w)
 
 /* ---- mapping ---- */
 
+static int64_t ns_of(struct timespec t)
+{
+    return (int64_t)t.tv_sec * WF_SECOND + t.tv_nsec;
+}
+
+static struct wf_stamp stamp_of(const struct stat *st)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (struct wf_stamp){.device = st->st_dev,
+                             .inode = st->st_ino,
+                             .size = (uint64_t)st->st_size,
+                             .modified_ns = ns_of(st->st_mtim),
+                             .changed_ns = ns_of(st->st_ctim),
+                             .seen_ns = ns_of(now)};
+}
+
+static enum wf_code map_open_file(int fd, const char *path, struct wf_map *out,
+                                  struct wf_error *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0) {
+        return wf_fail_errno(err, errno, "stat", path);
+    }
+    if (!S_ISREG(st.st_mode)) {
+        return wf_fail(err, WF_INVALID, "%s: not a regular file", path);
+    }
+    struct wf_map map = {.data = (const unsigned char *)"", .stamp = stamp_of(&st)};
+    if (st.st_size > 0) {
+        map.size = (size_t)st.st_size;
+        void *p = mmap(NULL, map.size, PROT_READ, MAP_SHARED, fd, 0);
+        if (p == MAP_FAILED) {
+            return wf_fail_errno(err, errno, "map", path);
+        }
+        map.data = p;
+    }
+    *out = map;
+    return WF_OK;
+}
+
 enum wf_code wf_map_open(const char *path, struct wf_map *out, struct wf_error *err)
 {
     /* Without O_NONBLOCK opening a pipe would wait for a writer. */
@@ -290,25 +332,8 @@ enum wf_code wf_map_open(const char *path, struct wf_map *out, struct wf_error *
     if (fd < 0) {
         return wf_fail_errno(err, errno, "open", path);
     }
-    struct stat st;
-    enum wf_code code = WF_OK;
-    struct wf_map map = {.data = (const unsigned char *)"", .size = 0};
-    if (fstat(fd, &st) != 0) {
-        code = wf_fail_errno(err, errno, "stat", path);
-    } else if (!S_ISREG(st.st_mode)) {
-        code = wf_fail(err, WF_INVALID, "%s: not a regular file", path);
-    } else if (st.st_size > 0) {
-        map.size = (size_t)st.st_size;
-        void *p = mmap(NULL, map.size, PROT_READ, MAP_SHARED, fd, 0);
-        map.data = p;
-        if (p == MAP_FAILED) {
-            code = wf_fail_errno(err, errno, "map", path);
-        }
-    }
+    const enum wf_code code = map_open_file(fd, path, out, err);
     close(fd);
-    if (code == WF_OK) {
-        *out = map;
-    }
     return code;
 }
 

@@ -31,9 +31,16 @@ WF_MUST_CHECK enum wf_code wf_writer_commit(struct wf_writer *w, struct wf_error
 void wf_writer_abort(struct wf_writer *w); /* NULL is fine */
 
 /* ---- mapping ---- */
+/* What tells a file from another and from itself before a change. Times are wall-clock ns. */
+struct wf_stamp {
+    uint64_t device, inode, size;
+    int64_t modified_ns, changed_ns;
+    int64_t seen_ns; /* when it was looked at */
+};
 struct wf_map {
     const unsigned char *data;
     size_t size;
+    struct wf_stamp stamp; /* of the open descriptor */
 };
 /* Read-only; an empty file maps to size 0. Refuses what is not a regular file. */
 WF_MUST_CHECK enum wf_code wf_map_open(const char *path, struct wf_map *out, struct wf_error *err);

@@ -22,6 +22,7 @@
 
 #include "base/container.h"
 #include "base/error.h"
+#include "base/seal.h"
 #include "base/vector.h"
 
 enum {
@@ -131,6 +132,16 @@ void wf_manifest_close(struct wf_manifest *m); /* NULL is fine */
  */
 WF_MUST_CHECK enum wf_code wf_manifest_write(const char *dir, struct wf_manifest *m,
                                              struct wf_error *err);
+/* Maps one container of the generation, of which the size alone is compared with the manifest, and
+ * says in *seal what it is and has to be. Nothing in it may be believed yet. */
+WF_MUST_CHECK enum wf_code wf_generation_map(const char *dir, const struct wf_manifest *m,
+                                             const char *path, struct wf_container **out,
+                                             struct wf_seal *seal, struct wf_error *err);
+/* Every byte against the manifest and the sections' hashes, in one pass; `stop` as in
+ * wf_container_verify_hash. */
+WF_MUST_CHECK enum wf_code wf_generation_verify(const struct wf_container *c,
+                                                const struct wf_seal *seal, const atomic_bool *stop,
+                                                struct wf_error *err);
 /* Opens one container of the generation, checks it against the manifest (size, hash of the whole
  * file) and verifies every section's bytes, all in one pass. */
 WF_MUST_CHECK enum wf_code wf_generation_file(const char *dir, const struct wf_manifest *m,

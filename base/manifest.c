@@ -312,7 +312,7 @@ static enum wf_code add_file(const char *dir, struct wf_manifest_file *f, json_t
     struct wf_container *c = NULL;
     enum wf_code code = wf_container_open(path, &c, err);
     if (code == WF_OK) {
-        code = wf_container_verify_hash(c, &f->hash, err);
+        code = wf_container_verify_hash(c, NULL, &f->hash, err);
     }
     if (code == WF_OK) {
         char hex[33];

@@ -32,6 +32,11 @@ struct shard {
     char generation[WF_NAME_MAX];
     uint32_t number, n_shards, rows;
     uint64_t bytes; /* of the container's sections */
+    uint64_t memory[SHARD_COMPONENTS];
+    uint64_t memory_limit; /* 0: none */
+    struct wf_seal seal;   /* what the file is; path "" for a view */
+    char *seal_file;       /* owned; NULL: none */
+    bool sealed;           /* opened without reading */
     struct wf_idmap ids;
     const uint32_t *order;    /* rows: place of each row's SKU among the sorted SKUs */
     struct shard_attr *attrs; /* schema.n_attrs */
@@ -44,15 +49,29 @@ struct shard {
  * name. */
 bool shard_section_name(char out[64], const char *group, const char *name, const char *part);
 
+/* Takes the container. What comes out may not be searched before shard_check. */
+WF_MUST_CHECK enum wf_code shard_map(struct wf_container *container, const struct wf_schema *schema,
+                                     const char *generation, struct shard **out,
+                                     struct wf_error *err);
+/* Sections by component. */
+void shard_memory_of(const struct wf_container *c, uint64_t bytes[SHARD_COMPONENTS]);
+uint64_t shard_memory_limit(const struct shard_open_options *o); /* 0: none */
+size_t shard_filter_cache(const struct shard_open_options *o);
+/* WF_EXHAUSTED when the components would pass the limit. */
+WF_MUST_CHECK enum wf_code shard_memory_check(const struct wf_container *c,
+                                              const struct shard_open_options *o,
+                                              struct wf_error *err);
 /* WF_DATA_LOSS: <group> "<name>": <what>. */
 enum wf_code shard_lies(struct wf_error *err, const char *group, const char *name,
                         const char *what);
 /*
  * Reads what the mapped sections hold: every offset, code, flag, row number, list, centroid and
  * link within its bounds, every text UTF-8. Takes time by the rows. An opening that trusts no seal
- * calls it before anything is searched.
+ * calls it before anything is searched. Between parts it looks at *stop (may be NULL):
+ * WF_CANCELLED.
  */
-WF_MUST_CHECK enum wf_code shard_check(const struct shard *s, struct wf_error *err);
+WF_MUST_CHECK enum wf_code shard_check(const struct shard *s, const atomic_bool *stop,
+                                       struct wf_error *err);
 
 /* ---- shard_columns.c: rows of a shard as columns of a reply ---- */
 

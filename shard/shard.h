@@ -10,6 +10,9 @@
 #ifndef SHARD_SHARD_H
 #define SHARD_SHARD_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -20,9 +23,38 @@
 
 struct shard;
 
-/* Shard `number` of the generation at `dir`. WF_DATA_LOSS when anything in it is damaged. */
-WF_MUST_CHECK enum wf_code shard_open(const char *dir, uint32_t number, struct shard **out,
+struct shard_open_options {
+    /* File that remembers what was verified (device, inode, size, times, hash); NULL: every opening
+     * verifies every byte. With it a file that has not changed since is mapped at once. */
+    const char *seal;
+    uint64_t memory_limit; /* bytes that the components may add up to; 0: the cgroup's, or none */
+    size_t filter_cache;   /* bytes of cached filter bitmaps; 0: 64 MiB */
+};
+/* Shard `number` of the generation at `dir`; `options` NULL: defaults. WF_DATA_LOSS when anything
+ * in it is damaged, WF_EXHAUSTED with the sum when it would pass the memory limit. */
+WF_MUST_CHECK enum wf_code shard_open(const char *dir, uint32_t number,
+                                      const struct shard_open_options *options, struct shard **out,
                                       struct wf_error *err);
+/* Whether opening trusted a seal. */
+bool shard_sealed(const struct shard *s);
+/* Verifies every byte and every invariant as an unsealed opening does; takes seconds, from any one
+ * thread beside searches. WF_DATA_LOSS names what is damaged; the seal is then removed. Soon after
+ * *stop (may be NULL) is true: WF_CANCELLED. */
+WF_MUST_CHECK enum wf_code shard_scrub(const struct shard *s, const atomic_bool *stop,
+                                       struct wf_error *err);
+
+/* Bytes of each component, mapped or allocated. */
+enum shard_component {
+    SHARD_BYTES_CODES,   /* stored vectors */
+    SHARD_BYTES_INDEX,   /* centroids, lists, graph, compressed codes, permutations */
+    SHARD_BYTES_COLUMNS, /* attributes, postings, zones, features */
+    SHARD_BYTES_IDS,
+    SHARD_BYTES_BITMAPS, /* cached filters */
+    SHARD_BYTES_DELTA,
+    SHARD_COMPONENTS
+};
+extern const char *const shard_component_names[SHARD_COMPONENTS + 1]; /* "codes", ..., NULL */
+void shard_memory(const struct shard *s, uint64_t bytes[SHARD_COMPONENTS]);
 /* Takes the container, which the caller has verified (also on failure); `schema` is copied. For
  * tests and tools. */
 WF_MUST_CHECK enum wf_code shard_view(struct wf_container *container,

@@ -187,17 +187,29 @@ static enum wf_code check_order(const struct shard *s, struct wf_error *err)
     return beyond ? shard_lies(err, "section", "ids/order", "a place is beyond the rows") : WF_OK;
 }
 
-enum wf_code shard_check(const struct shard *s, struct wf_error *err)
+/* WF_CANCELLED when somebody wants the check to end. */
+static enum wf_code go_on(const atomic_bool *stop, struct wf_error *err)
+{
+    return stop != NULL && atomic_load(stop) ? wf_fail(err, WF_CANCELLED, "stopped") : WF_OK;
+}
+
+enum wf_code shard_check(const struct shard *s, const atomic_bool *stop, struct wf_error *err)
 {
     enum wf_code code = wf_idmap_check(&s->ids, "ids", err);
     if (code == WF_OK) {
         code = check_order(s, err);
     }
     for (unsigned i = 0; i < s->schema.n_attrs && code == WF_OK; i++) {
-        code = check_attr(s, &s->attrs[i], err);
+        code = go_on(stop, err);
+        if (code == WF_OK) {
+            code = check_attr(s, &s->attrs[i], err);
+        }
     }
     for (unsigned i = 0; i < s->schema.n_spaces && code == WF_OK; i++) {
-        code = check_space(s, &s->spaces[i], err);
+        code = go_on(stop, err);
+        if (code == WF_OK) {
+            code = check_space(s, &s->spaces[i], err);
+        }
     }
     return code;
 }

@@ -437,16 +437,16 @@ static enum wf_code open_meta(struct shard *s, json_t *meta, struct wf_error *er
     return open_parts(s, spaces, features, err);
 }
 
-/* Takes the container. What comes out may not be searched before shard_check. */
-static enum wf_code map_shard(struct wf_container *container, const struct wf_schema *schema,
-                              const char *generation, struct shard **out, struct wf_error *err)
+enum wf_code shard_map(struct wf_container *container, const struct wf_schema *schema,
+                       const char *generation, struct shard **out, struct wf_error *err)
 {
     struct shard *s = wf_xcalloc(1, sizeof *s);
     s->container = container;
     s->schema = *schema;
     snprintf(s->generation, sizeof s->generation, "%s", generation);
-    for (unsigned i = 0; i < wf_container_count(container); i++) {
-        s->bytes += wf_container_at(container, i)->size;
+    shard_memory_of(container, s->memory);
+    for (int i = 0; i < SHARD_COMPONENTS; i++) {
+        s->bytes += s->memory[i];
     }
     const struct wf_section *meta = wf_container_find(container, "meta");
     json_t *json = meta == NULL ? NULL
@@ -467,63 +467,17 @@ enum wf_code shard_view(struct wf_container *container, const struct wf_schema *
                         const char *generation, struct shard **out, struct wf_error *err)
 {
     struct shard *s;
-    enum wf_code code = map_shard(container, schema, generation, &s, err);
+    enum wf_code code = shard_map(container, schema, generation, &s, err);
     if (code != WF_OK) {
         return code;
     }
-    code = shard_check(s, err);
+    code = shard_check(s, NULL, err);
     if (code != WF_OK) {
         shard_close(s);
         return code;
     }
     *out = s;
     return WF_OK;
-}
-
-static enum wf_code open_file(const char *dir, uint32_t number, const struct wf_manifest *m,
-                              struct shard **out, struct wf_error *err)
-{
-    if (number >= m->n_shards) {
-        wf_fail(err, WF_INVALID, "shard %u was asked for, generation %s has %u", number, m->name,
-                m->n_shards);
-        return WF_INVALID;
-    }
-    char path[WF_NAME_MAX];
-    snprintf(path, sizeof path, "shard-%03u/shard.weft", number);
-    struct wf_container *container;
-    enum wf_code code = wf_generation_file(dir, m, path, &container, err);
-    if (code != WF_OK) {
-        return code; /* names the file */
-    }
-    code = shard_view(container, &m->schema, m->name, out, err);
-    if (code != WF_OK) {
-        wf_prefix(err, "%s: ", path);
-    }
-    return code;
-}
-
-enum wf_code shard_open(const char *dir, uint32_t number, struct shard **out, struct wf_error *err)
-{
-    struct wf_manifest *m;
-    enum wf_code code = wf_manifest_open(dir, &m, err);
-    if (code != WF_OK) {
-        return code;
-    }
-    struct shard *s = NULL;
-    code = open_file(dir, number, m, &s, err);
-    if (code == WF_OK &&
-        (s->number != number || s->n_shards != m->n_shards || s->rows != m->shard_rows[number])) {
-        code = wf_fail(err, WF_DATA_LOSS,
-                       "container says shard %u of %u with %u rows, manifest %u of %u with %llu",
-                       s->number, s->n_shards, s->rows, number, m->n_shards,
-                       (unsigned long long)m->shard_rows[number]);
-        shard_close(s);
-    }
-    wf_manifest_close(m);
-    if (code == WF_OK) {
-        *out = s;
-    }
-    return code;
 }
 
 void shard_close(struct shard *s)
@@ -537,6 +491,7 @@ void shard_close(struct shard *s)
     wf_xfree(s->spaces);
     wf_xfree(s->features);
     wf_xfree(s->attrs);
+    wf_xfree(s->seal_file);
     wf_container_close(s->container);
     wf_xfree(s);
 }

@@ -297,7 +297,7 @@ enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **
     struct shard_service_config config = {.number = (uint32_t)c->index,
                                           .replica = (uint32_t)c->replica,
                                           .metrics = rpc_process_metrics(p)};
-    code = shard_open(c->generation, config.number, &config.shard, err);
+    code = shard_open(c->generation, config.number, NULL, &config.shard, err);
     if (code != WF_OK) {
         return wf_prefix(err, "%s: ", c->generation);
     }

@@ -19,7 +19,7 @@ static enum wf_code verify_shards(const char *dir, const struct wf_manifest *m,
     tool_progress_init(&progress, "verify", "shards", m->n_shards);
     for (uint32_t s = 0; s < m->n_shards && code == WF_OK; s++) {
         struct shard *shard;
-        code = shard_open(dir, s, &shard, err);
+        code = shard_open(dir, s, NULL, &shard, err);
         if (code == WF_OK && shard_rows(shard) != m->shard_rows[s]) {
             code = wf_fail(err, WF_DATA_LOSS, "shard %u holds %u rows, the manifest says %" PRIu64,
                            s, shard_rows(shard), m->shard_rows[s]);

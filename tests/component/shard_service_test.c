@@ -192,7 +192,7 @@ struct served {
 static void serve(struct served *s)
 {
     struct wf_error err;
-    assert_int_equal(shard_open(fx.generation, 0, &s->shard, &err), WF_OK);
+    assert_int_equal(shard_open(fx.generation, 0, NULL, &s->shard, &err), WF_OK);
     s->metrics = wf_metrics_create(shard_metrics, SHARD_N_METRICS);
     const struct shard_service_config config = {
         .shard = s->shard, .number = 0, .replica = 3, .metrics = s->metrics};
