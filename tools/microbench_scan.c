@@ -42,7 +42,7 @@ struct bench {
     enum visit visit;
     struct wf_estimate estimate;
     struct wf_arena arena;
-    uint64_t read; /* what the reading loop has found, so that it has to read */
+    uint64_t read[8]; /* what the reading loop has found, so that it has to read */
     FaissIndexFlat *coarse;
     FaissIndexIVFScalarQuantizer *faiss;
     idx_t *faiss_lists;
@@ -180,33 +180,30 @@ static void ours(void *ctx)
 
 typedef uint64_t line __attribute__((vector_size(64), may_alias));
 
-static inline __attribute__((always_inline)) uint64_t add_up(const unsigned char *at, size_t size)
+static inline __attribute__((always_inline)) line add_up(line sum, const unsigned char *at,
+                                                         size_t size)
 {
-    line sum = {0}, other = {0};
-    for (size_t i = 0; i < size; i += 128) {
+    for (size_t i = 0; i < size; i += 64) {
         sum += *(const line *)(const void *)(at + i);
-        other += *(const line *)(const void *)(at + i + 64);
     }
-    sum += other;
-    return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
+    return sum;
 }
 
 static inline __attribute__((always_inline)) void read_all(struct bench *b)
 {
     const size_t stride = b->codes.stride;
-    if (b->visit == RANGES) {
-        for (uint32_t i = 0; i < b->n_lists; i++) {
-            const size_t first = (size_t)b->order[i] * LIST_ROWS;
-            b->read += add_up(b->data + first * stride, LIST_ROWS * stride);
-        }
-        return;
-    }
+    line sum = {0};
     const uint32_t *rows = b->rows;
-    for (uint32_t i = 0; i < b->n_groups; rows += b->n_rows[i++]) {
+    for (uint32_t i = 0; i < (b->visit == RANGES ? b->n_lists : 0); i++) {
+        const size_t first = (size_t)b->order[i] * LIST_ROWS;
+        sum = add_up(sum, b->data + first * stride, LIST_ROWS * stride);
+    }
+    for (uint32_t i = 0; b->visit != RANGES && i < b->n_groups; rows += b->n_rows[i++]) {
         for (uint32_t k = 0; k < b->n_rows[i]; k++) {
-            b->read += add_up(b->data + rows[k] * stride, stride);
+            sum = add_up(sum, b->data + rows[k] * stride, stride);
         }
     }
+    memcpy(b->read, &sum, sizeof b->read);
 }
 
 #if defined(__x86_64__)
