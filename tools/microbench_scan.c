@@ -180,13 +180,12 @@ static void ours(void *ctx)
 
 typedef uint64_t line __attribute__((vector_size(64), may_alias));
 
-static inline __attribute__((always_inline)) line add_up(line sum, const unsigned char *at,
+static inline __attribute__((always_inline)) void add_up(line *sum, const unsigned char *at,
                                                          size_t size)
 {
     for (size_t i = 0; i < size; i += 64) {
-        sum += *(const line *)(const void *)(at + i);
+        *sum += *(const line *)(const void *)(at + i);
     }
-    return sum;
 }
 
 static inline __attribute__((always_inline)) void read_all(struct bench *b)
@@ -196,11 +195,11 @@ static inline __attribute__((always_inline)) void read_all(struct bench *b)
     const uint32_t *rows = b->rows;
     for (uint32_t i = 0; i < (b->visit == RANGES ? b->n_lists : 0); i++) {
         const size_t first = (size_t)b->order[i] * LIST_ROWS;
-        sum = add_up(sum, b->data + first * stride, LIST_ROWS * stride);
+        add_up(&sum, b->data + first * stride, LIST_ROWS * stride);
     }
     for (uint32_t i = 0; b->visit != RANGES && i < b->n_groups; rows += b->n_rows[i++]) {
         for (uint32_t k = 0; k < b->n_rows[i]; k++) {
-            sum = add_up(sum, b->data + rows[k] * stride, stride);
+            add_up(&sum, b->data + rows[k] * stride, stride);
         }
     }
     memcpy(b->read, &sum, sizeof b->read);
