@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "shard/scan.h"
 #include "shard/select.h"
+#include "shard/space_pq.h"
 
 /* Costs in rows compared, measured with fp16 rows of 128 dimensions: starting on a list, and the
  * words of a bitmap that brute force walks. */
@@ -106,6 +107,7 @@ struct probing {
     struct shard_probes plan;
     uint64_t *waiting; /* a bit per list: planned and not done */
     bool all;          /* answered by comparing every allowed row */
+    bool packed;       /* has a first pass of its own */
 };
 
 static enum wf_code begin(const struct shard_space *s, const struct shard_query *q,
@@ -116,8 +118,11 @@ static enum wf_code begin(const struct shard_space *s, const struct shard_query 
     *out = (struct probing){.all = free_to_choose &&
                                    (want == UINT32_MAX || all_is_cheaper(s, q, s->spec.n, 0))};
     enum wf_code code = out->all ? WF_OK : plan_lists(s, q, want, a, &out->plan, err);
-    if (code == WF_OK && free_to_choose && !out->all) {
-        out->all = all_is_cheaper(s, q, out->plan.rows, out->plan.n);
+    if (code == WF_OK && !out->all) {
+        const uint64_t packed = shard_packed_cost(s, q, &out->plan);
+        out->packed = packed < out->plan.rows;
+        out->all = free_to_choose &&
+                   all_is_cheaper(s, q, out->packed ? packed : out->plan.rows, out->plan.n);
     }
     if (code != WF_OK || out->all) {
         return code;
@@ -126,7 +131,7 @@ static enum wf_code begin(const struct shard_space *s, const struct shard_query 
     if (out->waiting == NULL) {
         return shard_search_no_room(a, err);
     }
-    for (uint32_t i = 0; i < out->plan.n; i++) {
+    for (uint32_t i = 0; i < out->plan.n && !out->packed; i++) {
         wf_bit_set(out->waiting, (uint32_t)out->plan.lists[i]);
     }
     return shard_scan_begin(&out->scan, s, q, a, err);
@@ -208,7 +213,9 @@ enum wf_code shard_search_lists(const struct shard_space *s, const struct shard_
         if (p[i].all) {
             continue;
         }
-        if (n == 1 && shard_select_pays(&p->plan, queries)) {
+        if (p[i].packed) {
+            code = shard_packed_lists(&p[i].scan, &p[i].plan, a, err);
+        } else if (n == 1 && shard_select_pays(&p->plan, queries)) {
             code = shard_select_lists(&p->scan, &p->plan, a, err);
         } else {
             run(&p[i], n - i);
