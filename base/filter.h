@@ -55,7 +55,7 @@ struct wf_filter {
     const struct wf_filter_node *root;
     const char *text; /* canonical; parses back to the same tree */
 };
-enum { WF_FILTER_DEPTH_MAX = 64, WF_FILTER_NODES_MAX = 4096 };
+enum { WF_FILTER_DEPTH_MAX = 64, WF_FILTER_NODES_MAX = 4096, WF_FILTER_TEXT_MAX = 1 << 19 };
 
 /*
  * The text must not be empty. WF_INVALID with field "filter" and reason MALFORMED (syntax, depth,
