@@ -188,6 +188,9 @@ static void metrics_page(void *ctx, struct wf_http_reply *reply)
 {
     struct rpc_process *p = ctx;
     count_dropped(p);
+    if (p->app->scrape != NULL) {
+        p->app->scrape(p->state);
+    }
     size_t size;
     char *body = wf_metrics_text(p->metrics, &size);
     *reply = (struct wf_http_reply){

@@ -169,6 +169,7 @@ struct rpc_process_app {
      */
     void (*ready)(const void *state, char text[256]);
     char *(*status)(const void *state); /* JSON for /statusz, freed with wf_xfree; may be NULL */
+    void (*scrape)(void *state);        /* sets gauges, before every /metrics; may be NULL */
     void (*drain)(void *state);         /* serving has ended, calls still run; may be NULL */
     void (*close)(void *state);         /* no call runs any more */
 };

@@ -55,6 +55,7 @@ enum shard_component {
 };
 extern const char *const shard_component_names[SHARD_COMPONENTS + 1]; /* "codes", ..., NULL */
 void shard_memory(const struct shard *s, uint64_t bytes[SHARD_COMPONENTS]);
+uint64_t shard_limit(const struct shard *s); /* what they had to stay below; 0: no limit */
 /* Takes the container, which the caller has verified (also on failure); `schema` is copied. For
  * tests and tools. */
 WF_MUST_CHECK enum wf_code shard_view(struct wf_container *container,

@@ -31,6 +31,7 @@ int main(int argc, char **argv)
         .open = shard_process_open,
         .ready = shard_process_ready,
         .status = shard_process_status,
+        .scrape = shard_process_scrape,
         .close = shard_process_close,
     };
     return rpc_process_main(&app, argc, argv);

@@ -88,3 +88,8 @@ void shard_memory(const struct shard *s, uint64_t bytes[SHARD_COMPONENTS])
 {
     memcpy(bytes, s->memory, sizeof s->memory);
 }
+
+uint64_t shard_limit(const struct shard *s)
+{
+    return s->memory_limit;
+}

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "proto/wire.h"
 #include "shard/faiss_params.h"
+#include "shard/shard_scrub.h"
 #include "shard/space.h"
 
 /* ---- tables ---- */
@@ -31,6 +32,21 @@ const struct wf_option shard_options[SHARD_N_OPTIONS] = {
      "Number of this shard in the generation, from 0.", NULL, false},
     {"shard.replica", WF_INT, WF_OPT(struct shard_conf, replica), "0", "0", "65535",
      "Number of this replica of the shard; for people, nothing depends on it.", NULL, false},
+    {"shard.seal", WF_STR, WF_OPT(struct shard_conf, seal), "", NULL, NULL,
+     "File that remembers what was verified, in a directory where only this server writes: a shard "
+     "that has not changed since is opened without reading it. Empty: every start verifies.",
+     NULL, false},
+    {"shard.scrub_interval", WF_MILLIS, WF_OPT(struct shard_conf, scrub_ms), "24h", "0", "8760h",
+     "Time between two verifications of the shard while it serves; after a sealed start the first "
+     "follows within ten seconds. 0: that one alone.",
+     NULL, false},
+    {"shard.memory_limit", WF_BYTES, WF_OPT(struct shard_conf, memory_limit), "0", "0", "4096GiB",
+     "Bytes that codes, index, columns, ids, bitmaps and delta may add up to; a generation that "
+     "would pass it is refused. 0: the control group's limit, if it has one.",
+     NULL, false},
+    {"shard.filter_cache", WF_BYTES, WF_OPT(struct shard_conf, filter_cache), "64MiB", "1MiB",
+     "64GiB", "Bytes of filter bitmaps that are kept for the next query with the same filter.",
+     NULL, false},
 };
 
 enum {
@@ -44,12 +60,20 @@ enum {
     M_DOCUMENTS,
     M_BYTES,
     M_INFO,
+    M_SCRUBS,
+    M_MEMORY,
 };
 enum { SEARCH, FETCH, STATS };
+#define SCRUB_SOON (10 * WF_SECOND) /* a cluster that starts has better to do */
 static const char *const methods[] = {"search", "fetch", "stats", NULL};
-static const char *const codes[] = {"INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-                                    "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-                                    "INTERNAL",           NULL};
+static const char *const codes[] = {"INVALID_ARGUMENT",
+                                    "DEADLINE_EXCEEDED",
+                                    "RESOURCE_EXHAUSTED",
+                                    "FAILED_PRECONDITION",
+                                    "DATA_LOSS",
+                                    "INTERNAL",
+                                    NULL};
+static const char *const scrub_results[] = {"ok", "damaged", NULL};
 const struct wf_metric shard_metrics[SHARD_N_METRICS] = {
     [M_DROPPED] = {RPC_PROCESS_DROPPED, WF_COUNTER, "Log lines dropped because the log was full.",
                    NULL, NULL},
@@ -70,6 +94,10 @@ const struct wf_metric shard_metrics[SHARD_N_METRICS] = {
     [M_BYTES] = {"weft_shard_generation_bytes", WF_GAUGE, "Bytes mapped for the generation served.",
                  NULL, NULL},
     [M_INFO] = {"weft_shard_number", WF_GAUGE, "Number of this shard.", NULL, NULL},
+    [M_SCRUBS] = {"weft_shard_scrubs_total", WF_COUNTER,
+                  "Verifications of the whole shard while it served.", "result", scrub_results},
+    [M_MEMORY] = {"weft_shard_memory_bytes", WF_GAUGE, "Bytes mapped or allocated for the shard.",
+                  "component", shard_component_names},
 };
 
 struct shard_service {
@@ -77,6 +105,9 @@ struct shard_service {
     uint32_t number, replica;
     uint64_t incarnation;
     struct wf_metrics *metrics;
+    struct rpc_process *process;     /* NULL outside of one */
+    struct shard_scrubber *scrubber; /* NULL: none */
+    atomic_bool damaged;             /* a scrub has found it so; nothing is answered any more */
 };
 
 /* ---- ending a request ---- */
@@ -92,8 +123,10 @@ static unsigned code_label(enum wf_code code)
         return 2;
     case WF_PRECONDITION:
         return 3;
-    default:
+    case WF_DATA_LOSS:
         return 4;
+    default:
+        return 5;
     }
 }
 
@@ -117,6 +150,16 @@ static void answer(struct shard_service *s, struct rpc_request *rq, unsigned met
     }
     wf_observe_ns(s->metrics, M_SECONDS, method, wf_now() - rpc_arrival(rq));
     rpc_reply(rq, reply);
+}
+
+/* What was found damaged answers nothing. */
+static enum wf_code check_whole(struct shard_service *s, struct wf_error *err)
+{
+    if (!atomic_load(&s->damaged)) {
+        return WF_OK;
+    }
+    return wf_fail(err, WF_DATA_LOSS, "shard %u of generation %s was found damaged", s->number,
+                   shard_generation(s->shard));
 }
 
 /* ---- Search ---- */
@@ -163,7 +206,10 @@ static void on_search(struct rpc_request *rq, const ProtobufCMessage *msg, void 
     struct wire_search_response reply;
     struct wf_error err;
     wf_count(s->metrics, M_REQUESTS, SEARCH, 1);
-    enum wf_code code = wire_search_request_read(msg, arena, &asked, &err);
+    enum wf_code code = check_whole(s, &err);
+    if (code == WF_OK) {
+        code = wire_search_request_read(msg, arena, &asked, &err);
+    }
     if (code == WF_OK) {
         code =
             shard_search(s->shard, &asked, search_deadline(rpc_deadline(rq)), arena, &reply, &err);
@@ -187,7 +233,10 @@ static void on_fetch(struct rpc_request *rq, const ProtobufCMessage *msg, void *
     struct wire_fetch_response reply;
     struct wf_error err;
     wf_count(s->metrics, M_REQUESTS, FETCH, 1);
-    enum wf_code code = wire_fetch_request_read(msg, arena, &asked, &err);
+    enum wf_code code = check_whole(s, &err);
+    if (code == WF_OK) {
+        code = wire_fetch_request_read(msg, arena, &asked, &err);
+    }
     if (code == WF_OK) {
         code = shard_fetch(s->shard, &asked, arena, &reply, &err);
     }
@@ -234,6 +283,11 @@ struct shard_service *shard_service_create(const struct shard_service_config *co
     return s;
 }
 
+void shard_service_damaged(struct shard_service *s)
+{
+    atomic_store(&s->damaged, true);
+}
+
 void shard_service_destroy(struct shard_service *s)
 {
     wf_xfree(s);
@@ -260,6 +314,16 @@ void shard_thread_begin(void)
     shard_faiss_threads(1);
 }
 
+void shard_process_scrape(void *state)
+{
+    const struct shard_service *s = state;
+    uint64_t bytes[SHARD_COMPONENTS];
+    shard_memory(s->shard, bytes);
+    for (unsigned i = 0; i < SHARD_COMPONENTS; i++) {
+        wf_gauge(s->metrics, M_MEMORY, i, (double)bytes[i]);
+    }
+}
+
 static void set_gauges(const struct shard_service *s)
 {
     struct wf_arena arena;
@@ -283,6 +347,33 @@ enum wf_code shard_process_check(const void *conf, struct wf_error *err)
     return WF_OK;
 }
 
+static void on_scrub(void *ctx, enum wf_code code, const struct wf_error *err, int64_t ns)
+{
+    struct shard_service *s = ctx;
+    const double seconds = (double)ns / (double)WF_SECOND;
+    wf_count(s->metrics, M_SCRUBS, code != WF_OK, 1);
+    if (code == WF_OK) {
+        wf_log(WF_INFO, "scrubbed", WF_I("shard", s->number), WF_D("seconds", seconds));
+        return;
+    }
+    wf_log(WF_ERROR, "damaged", WF_I("shard", s->number), WF_D("seconds", seconds),
+           WF_S("text", err->text));
+    shard_service_damaged(s);
+    rpc_process_serving(s->process, false);
+}
+
+static enum wf_code start_scrub(struct shard_service *s, int64_t interval_ms, struct wf_error *err)
+{
+    const int64_t interval = interval_ms == 0 ? INT64_MAX : interval_ms * WF_MILLISECOND;
+    const bool soon = shard_sealed(s->shard) && interval > SCRUB_SOON;
+    const struct shard_scrub_config config = {.shard = s->shard,
+                                              .first = soon ? SCRUB_SOON : interval,
+                                              .interval = interval,
+                                              .done = on_scrub,
+                                              .ctx = s};
+    return shard_scrub_start(&config, &s->scrubber, err);
+}
+
 enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **state,
                                 struct wf_error *err)
 {
@@ -297,14 +388,24 @@ enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **
     struct shard_service_config config = {.number = (uint32_t)c->index,
                                           .replica = (uint32_t)c->replica,
                                           .metrics = rpc_process_metrics(p)};
-    code = shard_open(c->generation, config.number, NULL, &config.shard, err);
+    const struct shard_open_options options = {.seal = c->seal[0] == '\0' ? NULL : c->seal,
+                                               .memory_limit = c->memory_limit,
+                                               .filter_cache = (size_t)c->filter_cache};
+    code = shard_open(c->generation, config.number, &options, &config.shard, err);
     if (code != WF_OK) {
         return wf_prefix(err, "%s: ", c->generation);
     }
     struct shard_service *s = shard_service_create(&config);
+    s->process = p;
+    code = start_scrub(s, c->scrub_ms, err);
+    if (code != WF_OK) {
+        shard_process_close(s);
+        return code;
+    }
     set_gauges(s);
     wf_log(WF_INFO, "opened", WF_S("generation", shard_generation(s->shard)),
            WF_I("shard", s->number), WF_I("rows", shard_rows(s->shard)),
+           WF_B("sealed", shard_sealed(s->shard)),
            WF_D("seconds", (double)(wf_now() - begin) / (double)WF_SECOND),
            WF_S("blas", openblas_get_corename()));
     *state = s;
@@ -320,16 +421,28 @@ void shard_process_ready(const void *state, char text[256])
 char *shard_process_status(const void *state)
 {
     const struct shard_service *s = state;
+    uint64_t bytes[SHARD_COMPONENTS];
+    char memory[320] = "";
+    size_t at = 0;
+    shard_memory(s->shard, bytes);
+    for (unsigned i = 0; i < SHARD_COMPONENTS && at < sizeof memory; i++) {
+        at += (size_t)snprintf(memory + at, sizeof memory - at, "\"%s\":%llu,",
+                               shard_component_names[i], (unsigned long long)bytes[i]);
+    }
     return wf_xprintf("{\"shard\":%u,\"n_shards\":%u,\"replica\":%u,\"incarnation\":\"%016llx\","
-                      "\"generation\":\"%s\",\"documents\":%u}",
+                      "\"generation\":\"%s\",\"documents\":%u,\"sealed\":%s,\"damaged\":%s,"
+                      "\"memory\":{%s\"limit\":%llu}}",
                       s->number, shard_count(s->shard), s->replica,
                       (unsigned long long)s->incarnation, shard_generation(s->shard),
-                      shard_rows(s->shard));
+                      shard_rows(s->shard), shard_sealed(s->shard) ? "true" : "false",
+                      atomic_load(&s->damaged) ? "true" : "false", memory,
+                      (unsigned long long)shard_limit(s->shard));
 }
 
 void shard_process_close(void *state)
 {
     struct shard_service *s = state;
+    shard_scrub_stop(s->scrubber);
     shard_close(s->shard);
     shard_service_destroy(s);
 }

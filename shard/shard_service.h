@@ -16,13 +16,16 @@
 #include "rpc/rpc_process.h"
 #include "shard/shard.h"
 
-enum { SHARD_N_METHODS = 3, SHARD_N_OPTIONS = 16, SHARD_N_METRICS = 10 };
+enum { SHARD_N_METHODS = 3, SHARD_N_OPTIONS = 20, SHARD_N_METRICS = 12 };
 
 struct shard_conf {
     struct rpc_process_conf process;
     char *generation;
     int64_t index, replica;
     int select; /* enum shard_select */
+    char *seal;
+    int64_t scrub_ms;
+    uint64_t memory_limit, filter_cache;
 };
 extern const struct wf_option shard_options[SHARD_N_OPTIONS];
 extern const struct wf_metric shard_metrics[SHARD_N_METRICS];
@@ -35,6 +38,8 @@ struct shard_service_config {
     struct wf_metrics *metrics; /* of shard_metrics; borrowed */
 };
 struct shard_service *shard_service_create(const struct shard_service_config *config);
+/* From now on every search and fetch is DATA_LOSS. Thread-safe. */
+void shard_service_damaged(struct shard_service *s);
 void shard_service_destroy(struct shard_service *s);
 void shard_service_methods(struct rpc_method out[SHARD_N_METHODS]);
 
@@ -45,6 +50,7 @@ WF_MUST_CHECK enum wf_code shard_process_open(struct rpc_process *p, const void 
                                               struct wf_error *err);
 void shard_process_ready(const void *state, char text[256]);
 char *shard_process_status(const void *state);
+void shard_process_scrape(void *state);
 void shard_process_close(void *state);
 
 #endif

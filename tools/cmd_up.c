@@ -79,17 +79,21 @@ static unsigned threads_each(const struct cluster *c)
     return cores > c->n ? cores / c->n : 1;
 }
 
-static void begin_line(struct command_line *line, const struct cluster *c, const char *program,
-                       const struct tool_list *more)
+/* What the user set; settings behind it cannot be changed. */
+static void add_settings(struct command_line *line, const struct tool_list *more)
+{
+    for (unsigned i = 0; i < more->n; i++) {
+        add_setting(line, more->values[i]);
+    }
+}
+
+static void begin_line(struct command_line *line, const struct cluster *c, const char *program)
 {
     *line = (struct command_line){0};
     wf_arena_init(&line->arena, 1 << 20);
     line->argv[line->n++] = wf_arena_printf(&line->arena, "%s/%s", c->bin, program);
     add_setting(line, "http.listen=127.0.0.1:0");
     add_setting(line, wf_arena_printf(&line->arena, "rpc.threads=%u", threads_each(c)));
-    for (unsigned i = 0; i < more->n; i++) {
-        add_setting(line, more->values[i]);
-    }
 }
 
 static enum wf_code start_shard(struct cluster *c, unsigned shard, unsigned replica,
@@ -97,7 +101,10 @@ static enum wf_code start_shard(struct cluster *c, unsigned shard, unsigned repl
 {
     struct tool_child *child = shard_of(c, shard, replica);
     struct command_line line;
-    begin_line(&line, c, "weft-shard", &c->args->shard_set);
+    begin_line(&line, c, "weft-shard");
+    add_setting(&line,
+                wf_arena_printf(&line.arena, "shard.seal=%s/shard-%03u.seal", c->state, shard));
+    add_settings(&line, &c->args->shard_set);
     add_setting(&line, "rpc.listen=127.0.0.1:0");
     add_setting(&line, wf_arena_printf(&line.arena, "shard.generation=%s", c->generation));
     add_setting(&line, wf_arena_printf(&line.arena, "shard.index=%u", shard));
@@ -112,7 +119,8 @@ static enum wf_code start_coordinator(struct cluster *c, unsigned i, struct wf_e
 {
     struct tool_child *child = &c->children[i];
     struct command_line line;
-    begin_line(&line, c, "weft-coordinator", &c->args->coordinator_set);
+    begin_line(&line, c, "weft-coordinator");
+    add_settings(&line, &c->args->coordinator_set);
     const unsigned port = i == 0 ? (unsigned)c->args->port : 0;
     add_setting(&line, wf_arena_printf(&line.arena, "rpc.listen=127.0.0.1:%u", port));
     add_setting(&line, wf_arena_printf(&line.arena, "coordinator.generation=%s", c->generation));
