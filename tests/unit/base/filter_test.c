@@ -672,7 +672,7 @@ static void write_leaf(struct text *t, struct style *s, const struct expr *e)
         write_in(t, s, e, 0);
     } else if (e->attr == PRICE || e->attr == SIZE) {
         write_number(t, s, e);
-    } else if (e->values[0] == 1 && dice(s, 2) == 1) {
+    } else if (e->attr >= STOCK && e->values[0] == 1 && dice(s, 2) == 1) {
         put(t, schema.attrs[e->attr].name);
         put(t, " ");
     } else {
