@@ -96,7 +96,7 @@ static enum wf_code open_keyword(const struct shard *s, struct shard_attr *a, st
     }
     a->n_values = (uint32_t)(n_offsets - 1);
     a->n_bytes = n_bytes;
-    return shard_postings_open(s->container, a->schema->name, a->n_values, &a->postings, err);
+    return WF_OK;
 }
 
 static enum wf_code open_texts(const struct shard *s, struct shard_attr *a, struct wf_error *err)
@@ -126,15 +126,11 @@ static enum wf_code open_attr(const struct shard *s, struct shard_attr *a, struc
     case WF_ATTR_NUMBER:
         code = section(&f, "numbers", s->rows, sizeof(float), &values, err);
         a->numbers = values;
-        return code == WF_OK
-                   ? shard_zones_open(s->container, a->schema->name, s->rows, &a->zones, err)
-                   : code;
+        return code;
     case WF_ATTR_FLAG:
         code = section(&f, "flags", s->rows, 1, &values, err);
         a->flags = values;
-        return code == WF_OK
-                   ? shard_postings_open(s->container, a->schema->name, 2, &a->postings, err)
-                   : code;
+        return code;
     case WF_ATTR_TEXT:
         return open_texts(s, a, err);
     }
@@ -174,6 +170,7 @@ struct space_meta {
     const char *name, *content_id, *metric, *index;
     json_int_t vectors, effort, row_cap;
     int dim, entry, top;
+    json_t *calibration;
 };
 
 static enum wf_code read_space_meta(json_t *json, const struct wf_space *schema,
@@ -181,10 +178,11 @@ static enum wf_code read_space_meta(json_t *json, const struct wf_space *schema,
                                     struct wf_error *err)
 {
     struct space_meta m = {0};
-    if (json_unpack(json, "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:F, s:i, s:i}", "name",
+    if (json_unpack(json, "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:F, s:i, s:i, s:o}", "name",
                     &m.name, "content_id", &m.content_id, "dim", &m.dim, "metric", &m.metric,
                     "index", &m.index, "vectors", &m.vectors, "effort", &m.effort, "row_cap",
-                    &m.row_cap, "max_norm", &sp->max_norm, "entry", &m.entry, "top", &m.top) != 0) {
+                    &m.row_cap, "max_norm", &sp->max_norm, "entry", &m.entry, "top", &m.top,
+                    "calibration", &m.calibration) != 0) {
         return shard_lies(err, "section", "meta", "a space lacks a member");
     }
     if (strcmp(m.name, schema->name) != 0 || strcmp(m.content_id, schema->content_id) != 0 ||
@@ -221,6 +219,9 @@ static enum wf_code check_space_meta(const struct shard *s, const struct space_m
     sp->effort = (uint32_t)m->effort;
     sp->row_cap = (uint32_t)m->row_cap;
     shard_spec_text(&sp->spec, sp->index);
+    if (shard_calibration_read(m->calibration, (uint32_t)most, &sp->calibration, err) != WF_OK) {
+        return wf_prefix(err, "space \"%s\": ", name);
+    }
     return WF_OK;
 }
 
@@ -429,8 +430,8 @@ static enum wf_code open_meta(struct shard *s, json_t *meta, struct wf_error *er
                     &features) != 0) {
         return shard_lies(err, "section", "meta", "a member is missing");
     }
-    if (format != 1) {
-        return wf_fail(err, WF_DATA_LOSS, "shard format %d, this program reads 1", format);
+    if (format != 2) {
+        return wf_fail(err, WF_DATA_LOSS, "shard format %d, this program reads 2", format);
     }
     if (rows < 0 || rows >= (json_int_t)WF_NO_ROW || number < 0 || n_shards <= number) {
         return shard_lies(err, "section", "meta", "rows or shard number are out of range");

@@ -1,224 +1,324 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * shard_tune.c - how many lists, or how long a candidate list, the default search takes: the least
- * that gives recall@10 of .97 on a sample of queries, measured with the searching code itself
- * against brute force over the stored vectors. The ten are those of the merged answer, to which a
- * shard of n gives 10 / n (rounded up) on average: its recall is measured at that depth.
+ * shard_tune.c - the space's calibration, and the default effort that follows from it.
  *
- * Queries: rows of the space, each left out of its own truth; rows moved by noise half as long as
- * themselves; means of three rows. A hit counts when its score is at least the last wanted one's
- * minus 1e-6, since equal vectors are the rule in real catalogs. Where .97 would compare more
- * than 9.5 % of the rows but .95 does not, the most lists within 9.5 % are taken, and a search is
- * then never allowed more than a tenth of the rows. See made.h.
+ * Curves of IVF come from the ranks of the lists that hold the right rows (sample.h); those of HNSW
+ * from searches. A curve's recall is the mean over the sample less its standard error; and short of
+ * every list none is said to reach 1.
+ *
+ * The default is the least effort that reaches SHARD_TARGET_DEFAULT at the depth that a merged ten
+ * takes from one shard. Where that would compare more than 9.5 % of the rows but .95 does not, the
+ * most lists within 9.5 % are taken, and a search is then never allowed more than a tenth of the
+ * rows. It is measured with the searching code itself. See made.h.
  */
 #include <math.h>
 #include <string.h>
 
-#include "base/hash.h"
-#include "shard/made.h"
+#include "base/pool.h"
+#include "shard/sample.h"
 
-enum { SAMPLE = 600, MERGED_DEPTH = 10, MIX = 3 };
-static const double recall_wanted = 0.97, recall_least = 0.95;
+enum { MERGED_DEPTH = 10, EF_LEAST = 16, EF_MOST = 4096, GRAPH_QUERIES = 300, CHUNK = 16 };
+static const double recall_least = 0.95, recall_short = 0.9999;
 static const double share_wanted = 0.095, share_most = 0.1;
-enum { EF_LEAST = 16, EF_MOST = 1024 };
+static const double errors_off = 1; /* standard errors between a mean and what is promised */
 
-struct sample {
-    struct shard_made *m;
-    const uint32_t *order;
-    float *queries;   /* n x dim */
-    uint32_t *self;   /* n: shard row to leave out, or WF_NO_ROW */
-    float *threshold; /* n: score that a hit must reach */
-    uint32_t *due;    /* n: hits that a perfect answer has, at most depth */
-    uint32_t n, depth;
-    struct wf_arena arena;
+/* Recalls at which a curve has points; the least effort and all of it are points too. */
+static const double marks[] = {.5,  .6,  .7,   .75, .8,   .85, .88,   .9,   .92,   .94, .95,
+                               .96, .97, .975, .98, .985, .99, .9925, .995, .9975, .999};
+enum { MARKS = sizeof marks / sizeof marks[0] };
+
+/* ---- curves ---- */
+
+/* What is promised where `found` rows of n queries were right, of `depth` each. */
+static double promised(uint64_t found, uint64_t squares, uint32_t n, uint32_t depth)
+{
+    const double mean = (double)found / n;
+    const double variance = fmax(0, (double)squares / n - mean * mean);
+    return (mean - errors_off * sqrt(variance / n)) / depth;
+}
+
+/* Adds a point unless it has the effort of the last. */
+static void add_point(struct shard_curve *c, uint32_t effort, double recall, double rows)
+{
+    struct shard_point p = {effort, (float)recall, (float)rows};
+    const struct shard_point *last = c->n == 0 ? NULL : &c->points[c->n - 1];
+    if (last != NULL && last->effort >= effort) {
+        return;
+    }
+    if (last != NULL) {
+        p.recall = fmaxf(p.recall, last->recall);
+        p.rows = fmaxf(p.rows, last->rows);
+    }
+    c->points[c->n++] = p;
+}
+
+/* Lists probed, one by one. */
+struct walk {
+    const struct shard_sample *sa;
+    uint32_t depth, level, lists;
+    uint64_t found, squares, rows;
+    double recall; /* promised with this many lists; never falls */
 };
 
-static uint32_t shard_row(const struct shard_space *s, uint32_t row)
+static void walk_on(struct walk *w)
 {
-    return s->to_row == NULL ? row : s->to_row[row];
+    const struct sample_tally *t = &w->sa->tally[w->depth][w->level];
+    w->found += t->found[w->lists];
+    w->squares += t->squares[w->lists];
+    const double recall = promised(w->found, w->squares, w->sa->n, w->sa->depths[w->depth]);
+    w->rows += w->sa->rows[w->level][w->lists++];
+    w->recall = fmax(w->recall, fmin(recall, recall_short));
 }
 
-/* Query i: a third each of rows, moved rows and means. */
-static void make_query(struct sample *sa, uint32_t i, uint64_t seed)
+static void calibrate_lists(const struct shard_sample *sa, uint32_t depth, uint32_t level,
+                            struct shard_curve *c)
 {
-    const struct shard_space *s = &sa->m->space;
-    const uint32_t dim = s->schema->dim;
-    struct wf_random r = wf_random_of(seed, i);
-    float *q = sa->queries + (size_t)i * dim, *x = wf_xarray(float, dim);
-    const uint32_t row = (uint32_t)wf_random_below(&r, s->n);
-    wf_decode_row(&s->codes, row, q);
-    sa->self[i] = i % 3 == 0 ? shard_row(s, row) : WF_NO_ROW;
-    if (i % 3 == 1) {
-        const double scale = 0.5 * sqrt((double)wf_dot(q, q, dim) / dim);
-        for (uint32_t j = 0; j < dim; j++) {
-            q[j] += (float)(scale * wf_random_normal(&r));
+    const uint32_t lists = sa->space->spec.n;
+    *c = (struct shard_curve){.k = sa->depths[depth],
+                              .selectivity = (float)sample_selectivities[level]};
+    struct walk w = {.sa = sa, .depth = depth, .level = level};
+    uint32_t mark = 0;
+    const bool enough = sa->matched[level] >= 2 * sa->depths[depth];
+    while (enough && w.lists + 1 < lists && mark < MARKS) {
+        walk_on(&w);
+        if (w.lists > 1 && w.recall < marks[mark]) {
+            continue;
+        }
+        add_point(c, w.lists, w.recall, (double)w.rows / sa->n);
+        while (mark < MARKS && w.recall >= marks[mark]) {
+            mark++;
         }
     }
-    for (int more = 1; i % 3 == 2 && more < MIX; more++) {
-        wf_decode_row(&s->codes, (uint32_t)wf_random_below(&r, s->n), x);
-        for (uint32_t j = 0; j < dim; j++) {
-            q[j] += x[j];
-        }
-    }
-    for (uint32_t j = 0; i % 3 == 2 && j < dim; j++) {
-        q[j] /= MIX;
-    }
-    if (s->schema->metric == WF_METRIC_COSINE && !wf_normalise(q, dim)) {
-        wf_decode_row(&s->codes, row, q);
-    }
-    wf_xfree(x);
+    add_point(c, lists, 1, sa->matched[level]);
 }
 
-/* One search for `depth` rows besides the query's own; `hits` without that. */
-static enum wf_code run(struct sample *sa, uint32_t i, struct wire_effort effort,
-                        struct shard_hits *hits, struct wf_error *err)
+/* ---- searches ---- */
+
+/* One effort tried: what each query found and compared. */
+struct trial {
+    const struct shard_sample *sa;
+    struct wire_effort effort;
+    uint32_t n, level, depths; /* queries; depths that count, from the first */
+    const struct shard_allowed *allowed;
+    uint32_t *found;   /* n x SAMPLE_DEPTHS */
+    uint64_t *scanned; /* n */
+    enum wf_code *codes;
+    struct wf_error *errors; /* n of both */
+};
+
+/* Right rows among the first of each depth, without the query's own row. */
+static void count_right(const struct trial *t, uint32_t i, const struct shard_hits *hits)
 {
-    const struct shard_space *s = &sa->m->space;
-    const struct shard_query q = {.vector = sa->queries + (size_t)i * s->schema->dim,
-                                  .k = sa->depth + 1,
-                                  .effort = effort,
-                                  .deadline = INT64_MAX,
-                                  .order = sa->order};
-    wf_arena_reset(&sa->arena);
-    enum wf_code code = shard_space_search(s, &q, &sa->arena, hits, err);
-    if (code != WF_OK) {
-        return code;
-    }
-    uint32_t kept = 0;
-    for (uint32_t j = 0; j < hits->n && kept < sa->depth; j++) {
-        if (hits->hits[j].row != sa->self[i]) {
-            hits->hits[kept++] = hits->hits[j];
+    const struct shard_sample *sa = t->sa;
+    for (uint32_t d = 0; d < t->depths; d++) {
+        const float threshold = sample_threshold(sa, i, d, t->level);
+        uint32_t seen = 0, found = 0;
+        for (uint32_t j = 0; j < hits->n && seen < sa->depths[d]; j++) {
+            if (shard_space_row(sa->space, hits->hits[j].row) != sa->self[i]) {
+                seen++;
+                found += hits->hits[j].score >= threshold;
+            }
         }
+        t->found[i * SAMPLE_DEPTHS + d] = found;
     }
-    hits->n = kept;
-    return WF_OK;
 }
 
-static enum wf_code make_truth(struct sample *sa, struct wf_error *err)
+static void try_queries(void *ctx, size_t begin, size_t end, unsigned thread)
 {
-    for (uint32_t i = 0; i < sa->n; i++) {
+    (void)thread;
+    struct trial *t = ctx;
+    const struct shard_sample *sa = t->sa;
+    uint32_t depth = 0;
+    for (uint32_t d = 0; d < t->depths; d++) {
+        depth = sa->depths[d] > depth ? sa->depths[d] : depth;
+    }
+    struct wf_arena a;
+    wf_arena_init(&a, (size_t)1 << 30);
+    for (size_t i = begin; i < end; i++) {
+        const struct shard_query q = {.vector = sa->queries + i * sa->space->schema->dim,
+                                      .k = depth + 1,
+                                      .effort = t->effort,
+                                      .deadline = INT64_MAX,
+                                      .order = sa->order,
+                                      .allowed = t->allowed};
         struct shard_hits hits;
-        const struct wire_effort exact = {.kind = WIRE_EFFORT_EXACT};
-        enum wf_code code = run(sa, i, exact, &hits, err);
-        if (code != WF_OK) {
-            return code;
+        wf_arena_reset(&a);
+        t->codes[i] = shard_space_search(sa->space, &q, &a, &hits, &t->errors[i]);
+        if (t->codes[i] == WF_OK) {
+            count_right(t, (uint32_t)i, &hits);
+            t->scanned[i] = hits.scanned;
         }
-        const float last = hits.n > 0 ? hits.hits[hits.n - 1].score : 0;
-        sa->due[i] = hits.n;
-        sa->threshold[i] = last - 1e-6F * fmaxf(1, fabsf(last));
+    }
+    wf_arena_fini(&a);
+}
+
+static void trial_init(struct trial *t, const struct shard_sample *sa, uint32_t n)
+{
+    *t = (struct trial){.sa = sa, .n = n};
+    t->found = wf_xarray(uint32_t, (size_t)n * SAMPLE_DEPTHS);
+    t->scanned = wf_xarray(uint64_t, n);
+    t->codes = wf_xarray(enum wf_code, n);
+    t->errors = wf_xarray(struct wf_error, n);
+}
+
+static void trial_fini(struct trial *t)
+{
+    wf_xfree(t->found);
+    wf_xfree(t->scanned);
+    wf_xfree(t->codes);
+    wf_xfree(t->errors);
+}
+
+static enum wf_code trial_run(struct trial *t, struct wf_error *err)
+{
+    wf_parallel(0, t->n, CHUNK, try_queries, t);
+    for (uint32_t i = 0; i < t->n; i++) {
+        if (t->codes[i] != WF_OK) {
+            *err = t->errors[i];
+            return t->codes[i];
+        }
     }
     return WF_OK;
 }
 
-static enum wf_code measure(struct sample *sa, struct wire_effort effort, struct shard_measure *out,
+static double trial_rows(const struct trial *t)
+{
+    uint64_t rows = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        rows += t->scanned[i];
+    }
+    return (double)rows / t->n;
+}
+
+static double trial_promise(const struct trial *t, uint32_t depth)
+{
+    uint64_t found = 0, squares = 0;
+    for (uint32_t i = 0; i < t->n; i++) {
+        const uint64_t now = t->found[i * SAMPLE_DEPTHS + depth];
+        found += now;
+        squares += now * now;
+    }
+    return fmin(recall_short, promised(found, squares, t->n, t->sa->depths[depth]));
+}
+
+/* ---- the default ---- */
+
+/* Searches the sample with the default effort. */
+static enum wf_code measure(const struct shard_sample *sa, struct shard_measure *out,
                             struct wf_error *err)
 {
-    uint64_t found = 0, due = 0, scanned = 0;
-    for (uint32_t i = 0; i < sa->n; i++) {
-        struct shard_hits hits;
-        enum wf_code code = run(sa, i, effort, &hits, err);
-        if (code != WF_OK) {
-            return code;
+    struct trial t;
+    trial_init(&t, sa, sa->n);
+    t.depths = 1;
+    enum wf_code code = trial_run(&t, err);
+    if (code == WF_OK) {
+        uint64_t found = 0;
+        for (uint32_t i = 0; i < t.n; i++) {
+            found += t.found[i * SAMPLE_DEPTHS];
         }
-        for (uint32_t j = 0; j < hits.n; j++) {
-            found += hits.hits[j].score >= sa->threshold[i];
-        }
-        due += sa->due[i];
-        scanned += hits.scanned;
+        *out = (struct shard_measure){
+            .recall = sa->due == 0 ? 1 : (double)found / (double)sa->due,
+            .scanned = trial_rows(&t) / sa->space->n,
+        };
     }
-    *out = (struct shard_measure){
-        .recall = due == 0 ? 1 : (double)found / (double)due,
-        .scanned = (double)scanned / ((double)sa->n * sa->m->space.n),
-    };
-    return WF_OK;
-}
-
-/* Least nprobe in 1..most whose measure is good; most when none is. Recall and share grow with it.
- */
-typedef bool measure_fn(const struct shard_measure *m);
-static bool recalls_enough(const struct shard_measure *m)
-{
-    return m->recall >= recall_wanted;
-}
-static bool scans_too_much(const struct shard_measure *m)
-{
-    return m->scanned > share_wanted;
-}
-
-static enum wf_code least_lists(struct sample *sa, measure_fn *good, uint32_t *out,
-                                struct wf_error *err)
-{
-    uint32_t low = 1, high = sa->m->space.spec.n;
-    while (low < high) {
-        const uint32_t mid = low + (high - low) / 2;
-        struct shard_measure now;
-        const struct wire_effort effort = {.kind = WIRE_EFFORT_NPROBE, .value = mid};
-        enum wf_code code = measure(sa, effort, &now, err);
-        if (code != WF_OK) {
-            return code;
-        }
-        if (good(&now)) {
-            high = mid;
-        } else {
-            low = mid + 1;
-        }
-    }
-    *out = low;
-    return WF_OK;
-}
-
-/* Takes nprobe as the default and measures it as such. */
-static enum wf_code take_lists(struct sample *sa, uint32_t nprobe, double cap, struct wf_error *err)
-{
-    struct shard_space *s = &sa->m->space;
-    s->effort = nprobe;
-    s->row_cap = (uint32_t)(cap * s->n);
-    const struct wire_effort effort = {.kind = WIRE_EFFORT_DEFAULT};
-    return measure(sa, effort, &sa->m->measure, err);
-}
-
-/* The most lists whose mean share of rows is within bounds. */
-static enum wf_code most_lists(struct sample *sa, uint32_t *out, struct wf_error *err)
-{
-    uint32_t over = 1;
-    enum wf_code code = least_lists(sa, scans_too_much, &over, err);
-    *out = over > 1 ? over - 1 : 1;
+    trial_fini(&t);
     return code;
 }
 
-static enum wf_code tune_lists(struct sample *sa, struct wf_error *err)
+/* Takes nprobe as the default and measures it as such. */
+static enum wf_code take_lists(struct shard_made *m, const struct shard_sample *sa, uint32_t nprobe,
+                               double cap, struct wf_error *err)
 {
-    struct shard_measure *m = &sa->m->measure;
-    uint32_t wanted = 1, within = 1;
-    enum wf_code code = least_lists(sa, recalls_enough, &wanted, err);
-    if (code == WF_OK) {
-        code = take_lists(sa, wanted, share_most, err);
-    }
-    if (code == WF_OK && (m->scanned > share_wanted || m->recall < recall_least)) {
-        code = most_lists(sa, &within, err);
-        if (code == WF_OK) {
-            code = take_lists(sa, wanted < within ? wanted : within, share_most, err);
-        }
-    }
-    if (code != WF_OK || m->recall >= recall_least) {
-        m->settled = m->recall < recall_wanted;
-        return code;
-    }
-    return take_lists(sa, wanted, 0, err);
+    m->space.effort = nprobe;
+    m->space.row_cap = (uint32_t)(cap * m->space.n);
+    return measure(sa, &m->measure, err);
 }
 
-static enum wf_code tune_graph(struct sample *sa, struct wf_error *err)
+/* The least number of lists that reaches the default target, and the most within the share of rows
+ * that is wanted. */
+static void choose_default(const struct shard_sample *sa, uint32_t *wanted, uint32_t *within)
 {
-    struct shard_made *m = sa->m;
-    for (uint32_t ef = EF_LEAST; ef <= EF_MOST; ef += ef / 2) {
-        const struct wire_effort effort = {.kind = WIRE_EFFORT_EF, .value = ef};
-        m->space.effort = ef;
-        enum wf_code code = measure(sa, effort, &m->measure, err);
-        if (code != WF_OK || m->measure.recall >= recall_wanted) {
-            return code;
+    const uint32_t lists = sa->space->spec.n;
+    struct walk w = {.sa = sa};
+    *wanted = lists;
+    *within = 1;
+    while (w.lists < lists) {
+        walk_on(&w);
+        if (w.recall >= SHARD_TARGET_DEFAULT && *wanted == lists) {
+            *wanted = w.lists;
+        }
+        if ((double)w.rows <= share_wanted * sa->n * sa->space->n) {
+            *within = w.lists;
         }
     }
-    return WF_OK;
+}
+
+static enum wf_code tune_lists(struct shard_made *m, const struct shard_sample *sa,
+                               struct wf_error *err)
+{
+    struct shard_measure *now = &m->measure;
+    uint32_t wanted, within;
+    choose_default(sa, &wanted, &within);
+    enum wf_code code = take_lists(m, sa, wanted < within ? wanted : within, share_most, err);
+    if (code != WF_OK || now->recall >= recall_least) {
+        now->settled = wanted > within;
+        return code;
+    }
+    return take_lists(m, sa, wanted, 0, err);
+}
+
+static void calibrate(struct shard_made *m, const struct shard_sample *sa)
+{
+    struct shard_calibration *c = &m->space.calibration;
+    for (uint32_t d = 1; d < sa->n_depths; d++) {
+        for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
+            calibrate_lists(sa, d, l, &c->curves[c->n++]);
+        }
+    }
+}
+
+/* ---- HNSW ---- */
+
+/* One curve per depth, by searches with rising ef, until nothing is missed or most rows are
+ * compared. */
+static enum wf_code tune_graph(struct shard_made *m, const struct shard_sample *sa,
+                               struct wf_error *err)
+{
+    struct shard_space *s = &m->space;
+    struct shard_calibration *c = &s->calibration;
+    struct trial t;
+    trial_init(&t, sa, sa->n < GRAPH_QUERIES ? sa->n : GRAPH_QUERIES);
+    for (uint32_t d = 1; d < sa->n_depths; d++) {
+        c->curves[c->n++] = (struct shard_curve){.k = sa->depths[d], .selectivity = 1};
+    }
+    enum wf_code code = WF_OK;
+    double least = 0, rows = 0;
+    for (uint32_t ef = EF_LEAST; ef <= EF_MOST && least < recall_short && rows < s->n / 2.0;
+         ef += ef / 2) {
+        t.effort = (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = ef};
+        for (t.depths = 1; t.depths < sa->n_depths && sa->depths[t.depths] < ef; t.depths++) {
+        }
+        code = trial_run(&t, err);
+        if (code != WF_OK) {
+            break;
+        }
+        rows = trial_rows(&t);
+        least = t.depths == sa->n_depths ? 1 : 0;
+        for (uint32_t d = 1; d < t.depths; d++) {
+            const double recall = trial_promise(&t, d);
+            least = fmin(least, recall);
+            add_point(&c->curves[d - 1], ef, recall, rows);
+        }
+        if (s->effort == 0 && trial_promise(&t, 0) >= SHARD_TARGET_DEFAULT) {
+            s->effort = ef;
+        }
+    }
+    trial_fini(&t);
+    while (c->n > 0 && c->curves[c->n - 1].n == 0) {
+        c->n--; /* deeper than the space */
+    }
+    s->effort = s->effort == 0 ? EF_MOST : s->effort;
+    return code == WF_OK ? measure(sa, &m->measure, err) : code;
 }
 
 enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, const struct shard_build *b,
@@ -230,26 +330,15 @@ enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, const struc
         m->space.effort = s->spec.kind == SHARD_FLAT ? 0 : 1;
         return WF_OK;
     }
-    struct sample sa = {.m = m,
-                        .order = order,
-                        .n = s->n < SAMPLE ? s->n : SAMPLE,
-                        .depth = (MERGED_DEPTH + b->n_shards - 1) / b->n_shards};
-    sa.queries = wf_xarray(float, (size_t)sa.n * s->schema->dim);
-    sa.self = wf_xarray(uint32_t, sa.n);
-    sa.threshold = wf_xarray(float, sa.n);
-    sa.due = wf_xarray(uint32_t, sa.n);
-    wf_arena_init(&sa.arena, (size_t)1 << 30);
-    for (uint32_t i = 0; i < sa.n; i++) {
-        make_query(&sa, i, b->seed);
+    struct shard_sample sa;
+    shard_sample_init(&sa, s, order, (MERGED_DEPTH + b->n_shards - 1) / b->n_shards, b->seed);
+    enum wf_code code;
+    if (s->spec.kind == SHARD_IVF) {
+        code = tune_lists(m, &sa, err); /* while there are no curves, which a search would heed */
+        calibrate(m, &sa);
+    } else {
+        code = tune_graph(m, &sa, err);
     }
-    enum wf_code code = make_truth(&sa, err);
-    if (code == WF_OK) {
-        code = s->spec.kind == SHARD_IVF ? tune_lists(&sa, err) : tune_graph(&sa, err);
-    }
-    wf_arena_fini(&sa.arena);
-    wf_xfree(sa.due);
-    wf_xfree(sa.threshold);
-    wf_xfree(sa.self);
-    wf_xfree(sa.queries);
+    shard_sample_fini(&sa);
     return code;
 }
