@@ -35,41 +35,10 @@ static const uint64_t seed = 5;
 
 struct fixture {
     struct catalog *c;
-    struct wf_manifest manifest;
+    struct wf_manifest *manifest;
     char generation[300];
 };
 static struct fixture fx;
-
-/* A whole generation: two shards and a global container. */
-static void make_generation(void)
-{
-    struct wf_error err;
-    char path[400];
-    snprintf(fx.generation, sizeof fx.generation, "%s/gen", fx.c->dir);
-    fx.manifest.n_shards = SHARDS;
-    fx.manifest.schema = fx.c->schema;
-    fx.manifest.shard_rows = wf_xarray(uint64_t, SHARDS);
-    for (uint32_t s = 0; s < SHARDS; s++) {
-        snprintf(path, sizeof path, "%s/shard-%03u", fx.generation, s);
-        assert_int_equal(wf_mkdirs(path, &err), WF_OK);
-        snprintf(path, sizeof path, "%s/shard-%03u/shard.weft", fx.generation, s);
-        assert_int_equal(rename(catalog_build(fx.c, "IVF8,SQfp16", s, SHARDS), path), 0);
-        struct shard *open = catalog_view(fx.c, path);
-        fx.manifest.shard_rows[s] = shard_rows(open);
-        fx.manifest.rows += shard_rows(open);
-        shard_close(open);
-    }
-    struct wf_container_writer *w;
-    snprintf(path, sizeof path, "%s/global", fx.generation);
-    assert_int_equal(wf_mkdirs(path, &err), WF_OK);
-    snprintf(path, sizeof path, "%s/global/global.weft", fx.generation);
-    assert_int_equal(wf_container_create(path, &w, &err), WF_OK);
-    wf_container_add(w, "note", "nothing a shard reads", 21);
-    assert_int_equal(wf_container_commit(w, &err), WF_OK);
-    if (wf_manifest_write(fx.generation, &fx.manifest, &err) != WF_OK) {
-        fail_msg("%s", err.text);
-    }
-}
 
 static int setup(void **state)
 {
@@ -77,7 +46,8 @@ static int setup(void **state)
     const struct catalog_shape shape = {
         .n = ROWS, .dim = DIM, .metric = WF_METRIC_COSINE, .clusters = 10, .seed = seed};
     fx.c = catalog_make(&shape);
-    make_generation();
+    fx.manifest = catalog_generation(fx.c, "IVF8,SQfp16", SHARDS);
+    snprintf(fx.generation, sizeof fx.generation, "%s/gen", fx.c->dir);
     return 0;
 }
 
@@ -85,8 +55,7 @@ static int teardown(void **state)
 {
     (void)state;
     catalog_free(fx.c);
-    wf_xfree(fx.manifest.shard_rows);
-    wf_xfree(fx.manifest.files);
+    wf_manifest_close(fx.manifest);
     return 0;
 }
 
@@ -237,7 +206,7 @@ static void *call_many(void *ctx)
         struct wire_search_response got, want;
         struct wf_error err;
         wf_arena_reset(&a);
-        make_query(&q, c->number * CALLS + i, fx.manifest.name);
+        make_query(&q, c->number * CALLS + i, fx.manifest->name);
         must_search(c->peer, &q.rq, &a, &got);
         assert_int_equal(shard_search(c->s->shard, &q.rq, INT64_MAX, &a, &want, &err), WF_OK);
         assert_equal_answers(&got, &want);
@@ -281,7 +250,7 @@ static void fetch_and_stats_answer(void **state)
     serve(&s);
     wf_arena_init(&a, 64 << 20);
     struct rpc_peer *peer = connect_to(s.loop, s.address);
-    const struct wire_fetch_request rq = {.generation = fx.manifest.name,
+    const struct wire_fetch_request rq = {.generation = fx.manifest->name,
                                           .skus = (const char *const *)fx.c->table.skus,
                                           .n_skus = ROWS,
                                           .space = "second",
@@ -291,14 +260,14 @@ static void fetch_and_stats_answer(void **state)
     assert_int_equal(ask(peer, WIRE_FETCH, wire_fetch_request_message(&rq, &a), &a, &reply, &err),
                      WF_OK);
     assert_int_equal(wire_fetch_response_read(reply, &rq, &a, &got, &err), WF_OK);
-    assert_int_equal(got.items.n, fx.manifest.shard_rows[0]);
+    assert_int_equal(got.items.n, fx.manifest->shard_rows[0]);
     struct wire_stats stats;
     assert_int_equal(ask(peer, WIRE_STATS, wire_stats_request_message(&a), &a, &reply, &err),
                      WF_OK);
     assert_int_equal(wire_stats_read(reply, &a, &stats, &err), WF_OK);
     assert_int_equal(stats.n_shards, SHARDS);
-    assert_string_equal(stats.generations[0].name, fx.manifest.name);
-    assert_int_equal(stats.generations[0].documents, fx.manifest.shard_rows[0]);
+    assert_string_equal(stats.generations[0].name, fx.manifest->name);
+    assert_int_equal(stats.generations[0].documents, fx.manifest->shard_rows[0]);
     assert_string_equal(stats.generations[0].spaces[0].index, "IVF8,SQfp16");
     rpc_peer_close(peer);
     wf_arena_fini(&a);
@@ -324,7 +293,7 @@ static void errors_travel_with_reason_and_field(void **state)
         struct query q;
         struct wire_search_response got;
         struct wf_error err = {0};
-        make_query(&q, 1, what == 0 ? "0123456789abcdef" : fx.manifest.name);
+        make_query(&q, 1, what == 0 ? "0123456789abcdef" : fx.manifest->name);
         q.probe.content_id = what == 1 ? "first-v2" : "";
         q.rq.filter = what == 2 ? "price < 3" : "";
         q.probe.effort = what == 3 ? (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = 7}
@@ -481,10 +450,10 @@ static void the_executable_serves_until_it_is_told(void **state)
         wf_arena_init(&a, 64 << 20);
         struct query q;
         struct wire_search_response got;
-        make_query(&q, 40, fx.manifest.name);
+        make_query(&q, 40, fx.manifest->name);
         must_search(peer, &q.rq, &a, &got);
         assert_int_equal(got.sources[0].n, q.probe.k);
-        assert_int_equal(got.documents, fx.manifest.shard_rows[i]);
+        assert_int_equal(got.documents, fx.manifest->shard_rows[i]);
         check_pages(child.http);
         rpc_peer_close(peer);
         rpc_loop_stop(loop);

@@ -207,3 +207,42 @@ struct shard *catalog_open(struct catalog *c, const char *index, uint32_t number
 {
     return catalog_view(c, catalog_build(c, index, number, n_shards));
 }
+
+static void write_global(const char *generation)
+{
+    struct wf_error err;
+    struct wf_container_writer *w;
+    char path[400];
+    snprintf(path, sizeof path, "%s/global", generation);
+    must(wf_mkdirs(path, &err), &err);
+    snprintf(path, sizeof path, "%s/global/global.weft", generation);
+    must(wf_container_create(path, &w, &err), &err);
+    wf_container_add(w, "note", "nothing a shard reads", 21);
+    must(wf_container_commit(w, &err), &err);
+}
+
+struct wf_manifest *catalog_generation(struct catalog *c, const char *index, uint32_t n_shards)
+{
+    struct wf_error err;
+    char generation[300], path[400];
+    snprintf(generation, sizeof generation, "%s/gen", c->dir);
+    struct wf_manifest *m = wf_xcalloc(1, sizeof *m);
+    m->n_shards = n_shards;
+    m->schema = c->schema;
+    m->shard_rows = wf_xarray(uint64_t, n_shards);
+    for (uint32_t s = 0; s < n_shards; s++) {
+        snprintf(path, sizeof path, "%s/shard-%03u", generation, s);
+        must(wf_mkdirs(path, &err), &err);
+        snprintf(path, sizeof path, "%s/shard-%03u/shard.weft", generation, s);
+        if (rename(catalog_build(c, index, s, n_shards), path) != 0) {
+            must(wf_fail(&err, WF_INTERNAL, "%s: cannot rename", path), &err);
+        }
+        struct shard *open = catalog_view(c, path);
+        m->shard_rows[s] = shard_rows(open);
+        m->rows += shard_rows(open);
+        shard_close(open);
+    }
+    write_global(generation);
+    must(wf_manifest_write(generation, m, &err), &err);
+    return m;
+}

@@ -38,5 +38,8 @@ struct shard *catalog_open(struct catalog *c, const char *index, uint32_t number
                            uint32_t n_shards);
 /* A container at `path`, verified and viewed. */
 struct shard *catalog_view(const struct catalog *c, const char *path);
+/* A whole generation, whose global container holds nothing that a shard reads. Its manifest, to be
+ * closed by the caller; the directory is DIR/gen. */
+struct wf_manifest *catalog_generation(struct catalog *c, const char *index, uint32_t n_shards);
 
 #endif
