@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * epoch.c - the memb flavour of liburcu behind six functions. The library's functions are called,
+ * epoch.c - the memb flavour of liburcu behind eight functions. The library's functions are called,
  * not inlined: its headers' inline versions would bring its licence into our objects.
  *
  * ThreadSanitizer does not see into liburcu, so the edge from the last reader's leave to the
  * writer's return is told to it by name; without the sanitizer these calls vanish.
  */
 #include "base/epoch.h"
+
+#include <assert.h>
+#include <stddef.h>
 
 #include <urcu/urcu-memb.h>
 
@@ -56,6 +59,29 @@ void wf_epoch_leave(void)
 {
     SAY_LEFT();
     urcu_memb_read_unlock();
+}
+
+static_assert(sizeof(struct rcu_head) <= offsetof(struct wf_deferred, release),
+              "wf_deferred has room for the library's link");
+
+static void release_now(struct rcu_head *head)
+{
+    SAY_WAITED();
+    struct wf_deferred *d = (struct wf_deferred *)(void *)head;
+    d->release(d);
+}
+
+void wf_epoch_defer(struct wf_deferred *d, void (*release)(struct wf_deferred *d))
+{
+    d->release = release;
+    SAY_LEFT(); /* what the caller wrote is seen by `release` */
+    urcu_memb_call_rcu((struct rcu_head *)(void *)d, release_now);
+}
+
+void wf_epoch_settle(void)
+{
+    urcu_memb_barrier();
+    SAY_WAITED();
 }
 
 void *wf_published_get(const struct wf_published *p)

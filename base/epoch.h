@@ -13,6 +13,19 @@ void wf_epoch_thread_end(void);
 void wf_epoch_enter(void); /* nests; does not block */
 void wf_epoch_leave(void);
 
+/*
+ * Something to release when nobody can read it any more: put into it, unreachable for those who
+ * enter an epoch from now on, and given to wf_epoch_defer, which does not wait. `release` runs on a
+ * thread of its own, once every epoch that is open now has ended. The caller must be registered.
+ */
+struct wf_deferred {
+    void *link[2]; /* the library's */
+    void (*release)(struct wf_deferred *d);
+};
+void wf_epoch_defer(struct wf_deferred *d, void (*release)(struct wf_deferred *d));
+/* Waits until all that was deferred before is released. Outside of an epoch. */
+void wf_epoch_settle(void);
+
 struct wf_published {
     void *now; /* read with wf_published_get only */
 };

@@ -45,10 +45,10 @@ void wf_hash128_hex(struct wf_hash128 h, char text[33])
     text[32] = '\0';
 }
 
-uint32_t wf_shard_of(const char *sku, size_t size, uint32_t n_shards)
+uint32_t wf_shard_of_hash(uint64_t hash, uint32_t n_shards)
 {
     wf_assert(n_shards >= 1);
-    uint64_t key = wf_hash64(sku, size);
+    uint64_t key = hash;
     uint64_t bucket = 0;
     for (uint64_t next = 0; next < n_shards;) {
         bucket = next;
@@ -57,6 +57,11 @@ uint32_t wf_shard_of(const char *sku, size_t size, uint32_t n_shards)
                           ((double)(UINT64_C(1) << 31) / (double)((key >> 33) + 1)));
     }
     return (uint32_t)bucket;
+}
+
+uint32_t wf_shard_of(const char *sku, size_t size, uint32_t n_shards)
+{
+    return wf_shard_of_hash(wf_hash64(sku, size), n_shards);
 }
 
 struct wf_hasher *wf_hasher_create(void)

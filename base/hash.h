@@ -19,6 +19,8 @@ struct wf_hash128 wf_hash128(const void *data, size_t size);
 void wf_hash128_hex(struct wf_hash128 h, char text[33]);
 /* The shard of a SKU: jump(xxh3(sku), n_shards). n_shards >= 1. */
 uint32_t wf_shard_of(const char *sku, size_t size, uint32_t n_shards);
+/* The same of a SKU whose xxh3 is known. */
+uint32_t wf_shard_of_hash(uint64_t hash, uint32_t n_shards);
 
 /* Streaming XXH3-128. */
 struct wf_hasher;

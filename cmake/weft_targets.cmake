@@ -62,7 +62,8 @@ endfunction()
 
 # wf_fuzz(csv LIBS wf_tools): tests/fuzz/csv_fuzz.c, which defines LLVMFuzzerTestOneInput, and its
 # seeds in tests/fuzz/corpus/csv/. The test fuzz/csv replays the seeds and their near neighbours;
-# with the preset fuzz the program is a libFuzzer binary and the test runs it from the seeds.
+# with the preset fuzz the program is a libFuzzer binary and the test runs it from the seeds, with
+# the words of tests/fuzz/csv.dict where there is one.
 function(wf_fuzz name)
   cmake_parse_arguments(ARG "" "" "LIBS;SOURCES" ${ARGN})
   set(corpus "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
@@ -73,8 +74,12 @@ function(wf_fuzz name)
     target_link_options(${program} PRIVATE -fsanitize=fuzzer)
     set(found "${CMAKE_BINARY_DIR}/fuzz/found/${name}") # libFuzzer writes into its first corpus
     file(MAKE_DIRECTORY ${found})
+    set(dictionary "${CMAKE_SOURCE_DIR}/tests/fuzz/${name}.dict")
     set(arguments -runs=20000 -timeout=10 -rss_limit_mb=2048
       -artifact_prefix=${CMAKE_BINARY_DIR}/fuzz/ ${found} ${corpus})
+    if(EXISTS "${dictionary}")
+      list(PREPEND arguments "-dict=${dictionary}")
+    endif()
   else()
     add_executable(${program} ${source} "${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.c" ${ARG_SOURCES})
     set(arguments ${corpus})

@@ -11,7 +11,7 @@
 
 #include "base/config.h"
 #include "coordinator/candidates.h"
-#include "coordinator/resolve.h"
+#include "coordinator/items.h"
 
 /* A share of a user's purchases from which on a category, brand or colour is a favourite. */
 static const float FAVOURITE = 0.1F;
@@ -31,15 +31,13 @@ bool coord_has_name(const char *const *names, uint32_t n, const char *name)
     return false;
 }
 
-static enum wf_code unknown_attribute(const struct wf_schema *schema, uint32_t i, const char *name,
-                                      struct wf_error *err)
+enum wf_code coord_unknown_attribute(const struct wf_schema *schema, const char *field,
+                                     const char *name, struct wf_error *err)
 {
     const char *names[WF_ATTRS_MAX];
     for (unsigned j = 0; j < schema->n_attrs; j++) {
         names[j] = schema->attrs[j].name;
     }
-    char field[32];
-    snprintf(field, sizeof field, "attributes[%u]", i);
     const char *near = wf_nearest(name, names, schema->n_attrs);
     return wf_invalid(err, "UNKNOWN_ATTRIBUTE", field,
                       "attribute \"%.64s\" is not in the schema%s%s%s", name,
@@ -52,7 +50,9 @@ enum wf_code coord_check_attributes(const struct wf_schema *schema,
     for (uint32_t i = 0; i < rq->n_attributes; i++) {
         const char *name = rq->attributes[i];
         if (strcmp(name, "*") != 0 && wf_schema_attr(schema, name) < 0) {
-            return unknown_attribute(schema, i, name, err);
+            char field[32];
+            snprintf(field, sizeof field, "attributes[%u]", i);
+            return coord_unknown_attribute(schema, field, name, err);
         }
     }
     return WF_OK;

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "coordinator/groups.h"
 #include "ranking/merge.h"
 #include "ranking/mmr.h"
 
@@ -38,14 +39,20 @@ bool coord_candidate_vector(const struct coord_query *q, const struct coord_cand
 
 /* ---- merge ---- */
 
-static bool is_own(const struct coord_subject *s, const char *sku, uint32_t size)
+static bool is_among(const struct coord_item *items, uint32_t n, const struct coord_candidate *c)
 {
-    for (uint32_t i = 0; i < s->n_items; i++) {
-        if (strlen(s->items[i].sku) == size && memcmp(s->items[i].sku, sku, size) == 0) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (strlen(items[i].sku) == c->sku_size && memcmp(items[i].sku, c->sku, c->sku_size) == 0) {
             return true;
         }
     }
     return false;
+}
+
+/* The items that the request names, liked or not, are no news to whoever asks. */
+static bool is_named(const struct coord_subject *s, const struct coord_candidate *c)
+{
+    return is_among(s->items, s->n_items, c) || is_among(s->disliked, s->n_disliked, c);
 }
 
 /* Where each SKU of a source starts; NULL when the arena is full. */
@@ -62,7 +69,7 @@ static const char **sku_starts(struct wf_arena *arena, const struct wire_columns
 
 /* The sources of all slots that answered, as lists; origins says whose list i is. */
 static enum wf_code list_sources(const struct coord_query *q, struct rank_list *lists,
-                                 struct coord_candidate *origins, uint32_t *n)
+                                 struct coord_candidate *origins, uint32_t *n, uint32_t *n_rows)
 {
     for (uint32_t i = 0; i < q->search->n; i++) {
         const struct coord_slot *slot = &q->search->slots[i];
@@ -74,6 +81,7 @@ static enum wf_code list_sources(const struct coord_query *q, struct rank_list *
             }
             lists[*n] = (struct rank_list){c->n, c->scores, skus, c->sku_sizes};
             origins[(*n)++] = (struct coord_candidate){.slot = i, .source = j};
+            *n_rows += c->n;
         }
     }
     return WF_OK;
@@ -82,16 +90,23 @@ static enum wf_code list_sources(const struct coord_query *q, struct rank_list *
 static enum wf_code merge_probes(struct coord_query *q, struct wf_error *err)
 {
     const uint32_t n_lists_max = q->search->n * q->subject.n_probes;
-    const uint32_t most = q->want + q->subject.n_items;
     struct rank_list *lists = wf_array(q->arena, struct rank_list, n_lists_max);
     struct coord_candidate *origins = wf_array(q->arena, struct coord_candidate, n_lists_max);
+    struct coord_groups *groups = NULL;
+    uint32_t n_lists = 0, n_rows = 0;
+    if (!lists || !origins || list_sources(q, lists, origins, &n_lists, &n_rows) != WF_OK ||
+        coord_groups_open(q, &groups) != WF_OK) {
+        return arena_full(err);
+    }
+    /* A full group turns away any number of rows, so then all are merged. */
+    const uint32_t enough = q->want + q->subject.n_items + q->subject.n_disliked;
+    const uint32_t most = groups || n_rows < enough ? n_rows : enough;
     struct rank_pick *picks = wf_array(q->arena, struct rank_pick, most);
-    uint32_t n_lists = 0;
-    if (!lists || !origins || !picks || list_sources(q, lists, origins, &n_lists) != WF_OK) {
+    if (!picks) {
         return arena_full(err);
     }
     uint32_t n = rank_merge(lists, n_lists, most, q->arena, picks);
-    q->candidates = wf_array(q->arena, struct coord_candidate, most);
+    q->candidates = wf_array(q->arena, struct coord_candidate, q->want);
     if (n == UINT32_MAX || !q->candidates) {
         return arena_full(err);
     }
@@ -102,7 +117,7 @@ static enum wf_code merge_probes(struct coord_query *q, struct wf_error *err)
         c.sku = list->skus[c.row];
         c.sku_size = list->sku_sizes[c.row];
         c.retrieval = list->scores[c.row];
-        if (!is_own(&q->subject, c.sku, c.sku_size)) {
+        if (!is_named(&q->subject, &c) && coord_groups_admit(groups, q, &c)) {
             q->candidates[q->n_candidates++] = c;
         }
     }
@@ -114,8 +129,9 @@ static enum wf_code merge_popularity(struct coord_query *q, struct wf_error *err
 {
     const struct coord_popularity *list = q->subject.popularity;
     struct coord_candidate *placed = wf_array(q->arena, struct coord_candidate, list->n);
+    struct coord_groups *groups = NULL;
     q->candidates = wf_array(q->arena, struct coord_candidate, q->want);
-    if (!placed || !q->candidates) {
+    if (!placed || !q->candidates || coord_groups_open(q, &groups) != WF_OK) {
         return arena_full(err);
     }
     for (uint32_t i = 0; i < q->search->n; i++) {
@@ -136,7 +152,8 @@ static enum wf_code merge_popularity(struct coord_query *q, struct wf_error *err
         }
     }
     for (uint32_t at = 0; at < list->n && q->n_candidates < q->want; at++) {
-        if (placed[at].sku && !is_own(&q->subject, placed[at].sku, placed[at].sku_size)) {
+        if (placed[at].sku && !is_named(&q->subject, &placed[at]) &&
+            coord_groups_admit(groups, q, &placed[at])) {
             q->candidates[q->n_candidates++] = placed[at];
         }
     }
@@ -151,12 +168,17 @@ enum wf_code coord_merge(struct coord_query *q, struct wf_error *err)
 
 /* ---- rank ---- */
 
+bool coord_retrieved_by_profile(const struct coord_query *q)
+{
+    return q->subject.source == WIRE_SOURCE_PROFILE && !q->subject.weighed;
+}
+
 /* Similarity to the profile of the user whose features are used; NULL when nobody's is known. */
 static enum wf_code profile_similarities(struct coord_query *q, const float *retrieval,
                                          const float **out, struct wf_error *err)
 {
     const struct coord_subject *s = &q->subject;
-    *out = s->source == WIRE_SOURCE_PROFILE ? retrieval : NULL;
+    *out = coord_retrieved_by_profile(q) ? retrieval : NULL;
     if (*out || !s->profile || s->profile_space != s->space || !q->want_vectors) {
         return WF_OK;
     }

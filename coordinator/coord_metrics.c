@@ -65,6 +65,17 @@ const struct wf_metric coord_metrics_table[COORD_N_METRICS] = {
                               NULL},
     [COORD_M_DOCUMENTS] = {"weft_coordinator_documents", WF_GAUGE,
                            "Live documents as the shards last counted them.", NULL, NULL},
+    [COORD_M_UPLOADS] = {"weft_coordinator_exclusion_uploads_total", WF_COUNTER,
+                         "Sets of exclusions uploaded, those that were here already included.",
+                         NULL, NULL},
+    [COORD_M_EVICTIONS] = {"weft_coordinator_exclusion_evictions_total", WF_COUNTER,
+                           "Sets of exclusions that were let go because limits.exclusions was "
+                           "reached.",
+                           NULL, NULL},
+    [COORD_M_SETS] = {"weft_coordinator_exclusion_sets", WF_GAUGE, "Sets of exclusions kept.", NULL,
+                      NULL},
+    [COORD_M_SET_BYTES] = {"weft_coordinator_exclusion_bytes", WF_GAUGE,
+                           "Memory of the sets of exclusions kept.", NULL, NULL},
 };
 
 static void count_stages(const struct coord_query *q)

@@ -22,6 +22,10 @@ enum coord_metric {
     COORD_M_SHARDS,
     COORD_M_SHARDS_READY,
     COORD_M_DOCUMENTS,
+    COORD_M_UPLOADS,
+    COORD_M_EVICTIONS,
+    COORD_M_SETS,
+    COORD_M_SET_BYTES,
     COORD_N_METRICS
 };
 extern const struct wf_metric coord_metrics_table[COORD_N_METRICS];

@@ -41,6 +41,9 @@ const struct wf_option coord_options[] = {
      "Deadline of a request that brings none.", NULL, false},
     {"limits.reply_arena", WF_BYTES, FIELD(reply_arena), "64MiB", "64KiB", "1GiB",
      "Memory that one decoded shard reply may use.", NULL, false},
+    {"limits.exclusions", WF_BYTES, FIELD(exclusions), "256MiB", "1MiB", "64GiB",
+     "Memory for uploaded sets of exclusions; the one used longest ago is let go first.", NULL,
+     false},
     {"peers.keepalive", WF_MILLIS, FIELD(keepalive_ms), "10s", "0", "10m",
      "Interval of pings to shards; a silent connection is broken off 3 s after one. 0: none.", NULL,
      false},
@@ -60,6 +63,7 @@ struct node {
     struct coord_surfaces surfaces;
     struct coord_topology *topology;
     struct coord_refresh *refresh;
+    struct coord_store *store;
     int64_t join_until;
     pthread_mutex_t mu;
     pthread_cond_t joined;
@@ -79,6 +83,11 @@ static void on_round(uint64_t round, void *ctx)
     wf_gauge(m, COORD_M_SHARDS, 0, t->n_shards);
     wf_gauge(m, COORD_M_SHARDS_READY, 0, ready);
     wf_gauge(m, COORD_M_DOCUMENTS, 0, documents);
+    uint32_t sets;
+    uint64_t bytes;
+    coord_store_count(n->store, &sets, &bytes);
+    wf_gauge(m, COORD_M_SETS, 0, sets);
+    wf_gauge(m, COORD_M_SET_BYTES, 0, (double)bytes);
     pthread_mutex_lock(&n->mu);
     n->waited = wf_now() >= n->join_until;
     const bool begin = !n->serving && ready && (ready == t->n_shards || n->waited);
@@ -187,9 +196,11 @@ enum wf_code coord_node_open(struct rpc_process *p, const void *conf_, void **st
         coord_node_close(n);
         return code;
     }
+    n->store = coord_store_create(conf->exclusions, coord_topology_shards(n->topology));
     const struct coord coord = {
         .global = n->global,
         .surfaces = &n->surfaces,
+        .store = n->store,
         .transport = coord_topology_transport(n->topology),
         .metrics = rpc_process_metrics(p),
         .reserve = conf->reserve_ms * WF_MILLISECOND,
@@ -209,6 +220,7 @@ void coord_node_close(void *state)
     coord_refresh_stop(n->refresh);
     coord_topology_close(n->topology);
     coord_refresh_destroy(n->refresh);
+    coord_store_destroy(n->store);
     coord_global_close(n->global);
     pthread_cond_destroy(&n->joined);
     pthread_mutex_destroy(&n->mu);

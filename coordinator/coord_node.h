@@ -14,7 +14,7 @@ struct coord_conf {
     char *generation, *topology, *surfaces;
     char *peer_cert, *peer_key, *peer_ca;
     int64_t deadline_ms, reserve_ms, join_ms, keepalive_ms;
-    uint64_t reply_arena;
+    uint64_t reply_arena, exclusions;
 };
 extern const struct wf_option coord_options[];
 extern const unsigned coord_n_options;

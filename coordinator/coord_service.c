@@ -233,6 +233,49 @@ static void recommend_batch(struct rpc_request *rq, const ProtobufCMessage *msg,
     one_home(b);
 }
 
+/* ---- UploadExclusions ---- */
+
+static enum wf_code keep(struct coord_service *s, const struct wire_exclusions *list,
+                         struct wf_arena *arena, struct wire_exclusions_reply *out)
+{
+    uint32_t n = 0;
+    char *handle = wf_array(arena, char, COORD_HANDLE_SIZE);
+    const uint64_t *sorted = coord_exclusions_sort(list->hashes, list->n, arena, &n);
+    struct coord_exclusions set;
+    if (!handle || !sorted ||
+        coord_exclusions_deal(sorted, n, s->coord.transport->n_shards, arena, &set) != WF_OK) {
+        return WF_EXHAUSTED;
+    }
+    coord_exclusions_handle(sorted, n, handle);
+    const uint32_t gone = coord_store_put(s->coord.store, handle, &set);
+    wf_count(s->coord.metrics, COORD_M_UPLOADS, 0, 1);
+    wf_count(s->coord.metrics, COORD_M_EVICTIONS, 0, gone);
+    *out = (struct wire_exclusions_reply){.handle = handle, .n = n};
+    return WF_OK;
+}
+
+static void upload_exclusions(struct rpc_request *rq, const ProtobufCMessage *msg, void *ctx)
+{
+    struct coord_service *s = ctx;
+    struct wf_error err = {0};
+    struct wire_exclusions list;
+    struct wire_exclusions_reply reply;
+    if (wire_exclusions_read(msg, rpc_arena(rq), &list, &err) != WF_OK) {
+        rpc_fail(rq, &err, NULL);
+        return;
+    }
+    const ProtobufCMessage *message = NULL;
+    if (keep(s, &list, rpc_arena(rq), &reply) == WF_OK) {
+        message = wire_exclusions_reply_message(&reply, rpc_arena(rq));
+    }
+    if (!message) {
+        wf_fail(&err, WF_EXHAUSTED, "%u hashes need more memory than the limit", list.n);
+        rpc_fail(rq, &err, NULL);
+        return;
+    }
+    rpc_reply(rq, message);
+}
+
 /* ---- the service ---- */
 
 void coord_service_init(struct coord_service *s, const struct coord *coord,
@@ -254,6 +297,7 @@ void coord_service_methods(struct rpc_method out[COORD_SERVICE_METHODS])
         rpc_handler_fn *handle;
     } table[COORD_SERVICE_METHODS] = {{WIRE_RECOMMEND, recommend},
                                       {WIRE_RECOMMEND_BATCH, recommend_batch},
+                                      {WIRE_UPLOAD_EXCLUSIONS, upload_exclusions},
                                       {WIRE_DRAW, coord_draw},
                                       {WIRE_DESCRIBE, coord_describe}};
     for (size_t i = 0; i < COORD_SERVICE_METHODS; i++) {

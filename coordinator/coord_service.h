@@ -33,7 +33,7 @@ void coord_service_init(struct coord_service *s, const struct coord *coord,
 int64_t coord_deadline(const struct coord_service *s, const struct rpc_request *rq,
                        uint32_t timeout_ms);
 
-enum { COORD_SERVICE_METHODS = 4 };
+enum { COORD_SERVICE_METHODS = 5 };
 /* The table for rpc_server_open. */
 void coord_service_methods(struct rpc_method out[COORD_SERVICE_METHODS]);
 

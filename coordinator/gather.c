@@ -231,6 +231,7 @@ static void cover(const struct coord_slot *s, const char *generation, struct wir
     };
     if (coord_slot_answered(s)) {
         out->documents = s->search.documents;
+        sum->matched += s->search_asked->filter[0] ? s->search.matched : out->documents;
         sum->searched += searched_of(s, out->documents, &out->scanned);
     } else {
         out->documents = t->documents(t->ctx, s->shard);

@@ -12,6 +12,9 @@
 #include "coordinator/answer.h"
 #include "coordinator/candidates.h"
 #include "coordinator/coord_metrics.h"
+#include "coordinator/items.h"
+#include "coordinator/narrow.h"
+#include "coordinator/negatives.h"
 #include "coordinator/plan.h"
 #include "coordinator/query.h"
 #include "coordinator/resolve.h"
@@ -47,24 +50,12 @@ static void finish(struct coord_query *q)
 
 /* ---- admit ---- */
 
-static enum wf_code unsupported(struct wf_error *err, const char *field, const char *what)
-{
-    return wf_invalid(err, "UNSUPPORTED", field, "%s is not served yet: a later version brings it",
-                      what);
-}
-
 static enum wf_code admit(struct coord_query *q, struct wf_error *err)
 {
     const struct wire_recommend_request *rq = &q->rq;
     enum wf_code code = coord_surfaces_find(q->coord->surfaces, rq, &q->surface, err);
     if (code != WF_OK) {
         return code;
-    }
-    if (rq->filter[0]) {
-        return unsupported(err, "filter", "a filter");
-    }
-    if (rq->target_recall > 0) {
-        return unsupported(err, "target_recall", "a target recall");
     }
     if (rq->exact && rq->effort.kind != WIRE_EFFORT_DEFAULT) {
         return wf_invalid(err, "CONFLICT", "effort", "an exact search takes no effort");
@@ -74,6 +65,9 @@ static enum wf_code admit(struct coord_query *q, struct wf_error *err)
                           rq->rank_limit, rq->k);
     }
     code = coord_check_attributes(&q->coord->global->manifest->schema, rq, err);
+    if (code == WF_OK) {
+        code = coord_narrow_check(q, err);
+    }
     if (code == WF_OK && now_of(q) >= q->deadline) {
         code = wf_fail(err, WF_TIMEOUT, "the deadline had passed when the request was taken up");
         wf_reason(err, "DEADLINE");
@@ -83,17 +77,30 @@ static enum wf_code admit(struct coord_query *q, struct wf_error *err)
 
 /* ---- behind the gather ---- */
 
+/* The caller's own field that a shard refuses, NULL when it is none of the caller's doing. */
+static const char *refused_field(const struct wire_recommend_request *rq, const char *field)
+{
+    if (rq->filter[0] && strcmp(field, "filter") == 0) {
+        return "filter";
+    }
+    if (rq->effort.kind != WIRE_EFFORT_DEFAULT) {
+        return "effort";
+    }
+    return rq->target_recall > 0 && !rq->exact ? "target_recall" : NULL;
+}
+
 /*
  * A refusal of the request by a shard is the request's fault, and the caller's to mend: what a
- * shard can find wrong is the effort, which depends on the kind of its index.
+ * shard can find wrong is the effort, which depends on the kind of its index, and a filter that is
+ * too much for it.
  */
 static enum wf_code refused(const struct coord_query *q, struct wf_error *err)
 {
     for (uint32_t i = 0; i < q->search->n; i++) {
         const struct coord_slot *s = &q->search->slots[i];
-        if (s->state == WIRE_SHARD_FAILED && s->err.code == WF_INVALID &&
-            q->rq.effort.kind != WIRE_EFFORT_DEFAULT) {
-            return wf_invalid(err, s->err.reason[0] ? s->err.reason : "UNSUPPORTED", "effort",
+        const char *field = refused_field(&q->rq, s->err.field);
+        if (s->state == WIRE_SHARD_FAILED && s->err.code == WF_INVALID && field) {
+            return wf_invalid(err, s->err.reason[0] ? s->err.reason : "UNSUPPORTED", field,
                               "shard %u: %.180s", i, s->err.text);
         }
     }
@@ -218,14 +225,14 @@ static enum wf_code plan_columns(struct coord_query *q, struct wire_search_reque
     }
     q->want_vectors = searched && ((q->surface->mmr && q->surface->lambda < 1) ||
                                    (ranker && g->binding->wants_profile && q->subject.profile &&
-                                    q->subject.source != WIRE_SOURCE_PROFILE &&
+                                    !coord_retrieved_by_profile(q) &&
                                     q->subject.profile_space == q->subject.space));
     if (q->want_vectors) {
         rq->want_vectors = true;
         rq->vector_space = q->subject.space->name;
         rq->encoding = WIRE_FP16;
     }
-    const char **names = wf_array(q->arena, const char *, q->rq.n_attributes + COORD_N_SHARED);
+    const char **names = wf_array(q->arena, const char *, q->rq.n_attributes + COORD_N_SHARED + 1);
     if (!names) {
         return WF_EXHAUSTED;
     }
@@ -245,10 +252,56 @@ static enum wf_code plan_columns(struct coord_query *q, struct wire_search_reque
             names[rq->n_attributes++] = name;
         }
     }
+    if (q->rq.group_by[0] && !coord_has_name(names, rq->n_attributes, q->rq.group_by)) {
+        names[rq->n_attributes++] = q->rq.group_by;
+    }
     return WF_OK;
 }
 
-/* The same message for every shard. */
+/* As exactly as the request says. */
+static struct wire_effort effort_of(const struct wire_recommend_request *rq)
+{
+    if (rq->exact) {
+        return (struct wire_effort){.kind = WIRE_EFFORT_EXACT};
+    }
+    if (rq->target_recall > 0) {
+        return (struct wire_effort){.kind = WIRE_EFFORT_RECALL, .recall = rq->target_recall};
+    }
+    return rq->effort;
+}
+
+/* One message for every shard, but for what each of them must leave out. */
+static enum wf_code address(struct coord_query *q, const struct wire_search_request *rq)
+{
+    const ProtobufCMessage *message = NULL;
+    for (uint32_t i = 0; i < q->search->n; i++) {
+        struct coord_slot *slot = &q->search->slots[i];
+        struct wire_search_request *own = NULL;
+        if (q->exclude.n) {
+            own = wf_array(q->arena, struct wire_search_request, 1);
+            if (!own) {
+                return WF_EXHAUSTED;
+            }
+            *own = *rq;
+            own->exclude = coord_exclusions_of(&q->exclude, i, &own->n_exclude);
+        }
+        if (own || !message) {
+            message = wire_search_request_message(own ? own : rq, q->arena);
+        }
+        if (!message) {
+            return WF_EXHAUSTED;
+        }
+        slot->message = message;
+        slot->search_asked = rq;
+        slot->dim = q->want_vectors ? q->subject.space->dim : 0;
+    }
+    return WF_OK;
+}
+
+/*
+ * With groups every shard is asked for all that are wanted: its best may be of groups that have
+ * better ones elsewhere.
+ */
 static enum wf_code plan_probes(struct coord_query *q, struct wire_search_request *rq)
 {
     const struct coord_subject *s = &q->subject;
@@ -256,11 +309,9 @@ static enum wf_code plan_probes(struct coord_query *q, struct wire_search_reques
     if (!probes) {
         return WF_EXHAUSTED;
     }
-    struct wire_effort effort = q->rq.effort;
-    if (q->rq.exact) {
-        effort = (struct wire_effort){.kind = WIRE_EFFORT_EXACT};
-    }
-    const uint32_t k = coord_plan_k(q->want + s->n_items, q->search->n, q->rq.exact);
+    const bool grouped = q->rq.group_by[0] != '\0';
+    const uint32_t k =
+        coord_plan_k(q->want + s->n_items + s->n_disliked, q->search->n, q->rq.exact || grouped);
     for (uint32_t i = 0; i < s->n_probes; i++) {
         probes[i] = (struct wire_probe){
             .space = s->space->name,
@@ -268,19 +319,17 @@ static enum wf_code plan_probes(struct coord_query *q, struct wire_search_reques
             .vector = s->probes[i].vector,
             .dim = s->space->dim,
             .k = k,
-            .effort = effort,
+            .effort = effort_of(&q->rq),
+            .negatives = s->negatives,
+            .n_negatives = s->n_negatives,
+            .negative_weight = s->n_negatives ? q->rq.negative_weight : 0,
         };
     }
     rq->probes = probes;
     rq->n_probes = s->n_probes;
-    const ProtobufCMessage *message = wire_search_request_message(rq, q->arena);
-    for (uint32_t i = 0; i < q->search->n; i++) {
-        struct coord_slot *slot = &q->search->slots[i];
-        slot->message = message;
-        slot->search_asked = rq;
-        slot->dim = q->want_vectors ? s->space->dim : 0;
-    }
-    return message ? WF_OK : WF_EXHAUSTED;
+    rq->group_by = q->rq.group_by;
+    rq->group_max = grouped ? q->rq.group_max : 0;
+    return address(q, rq);
 }
 
 /* One shard's part of the list: its SKUs, and where they stand in the list. */
@@ -300,8 +349,11 @@ static enum wf_code plan_lookup(struct coord_query *q, uint32_t shard, uint32_t 
         if (shard_of[i] != shard) {
             continue;
         }
-        const uint32_t at = list->offsets[i];
-        const char *sku = wf_arena_strndup(q->arena, list->bytes + at, list->offsets[i + 1] - at);
+        const uint32_t at = list->offsets[i], size = list->offsets[i + 1] - at;
+        if (coord_exclusions_has(&q->exclude, shard, wf_hash64(list->bytes + at, size))) {
+            continue;
+        }
+        const char *sku = wf_arena_strndup(q->arena, list->bytes + at, size);
         if (!sku) {
             return WF_EXHAUSTED;
         }
@@ -320,11 +372,16 @@ static enum wf_code plan_lookup(struct coord_query *q, uint32_t shard, uint32_t 
     return slot->message ? WF_OK : WF_EXHAUSTED;
 }
 
-/* Half as many again as wanted: some may be gone, or their shard silent. */
+/*
+ * Half as many again as wanted: some may be gone, or their shard silent. All of the list where more
+ * than that may be left out.
+ */
 static enum wf_code plan_popularity(struct coord_query *q, const struct wire_search_request *like)
 {
     const struct coord_popularity *list = q->subject.popularity;
-    const uint32_t most = q->want + q->want / 2 + 16;
+    const bool narrowed = q->rq.filter[0] || q->rq.group_by[0] || q->exclude.n;
+    const uint32_t most =
+        narrowed ? WIRE_LOOKUP_MAX : q->want + q->want / 2 + 16 + q->subject.n_disliked;
     const uint32_t n = list->n < most ? list->n : most;
     const uint32_t n_shards = q->search->n;
     uint32_t *shard_of = wf_array(q->arena, uint32_t, n);
@@ -358,11 +415,15 @@ static enum wf_code plan(struct coord_query *q, struct wf_error *err)
     *rq = (struct wire_search_request){
         .generation = c->global->manifest->name,
         .request_id = q->rq.request_id,
-        .filter = "",
+        .filter = q->rq.filter,
+        .group_by = "",
         .vector_space = "",
         .encoding = WIRE_FLOAT32,
     };
-    enum wf_code code = plan_columns(q, rq);
+    enum wf_code code = coord_narrow_exclude(q, err);
+    if (code == WF_OK) {
+        code = plan_columns(q, rq);
+    }
     if (code == WF_OK) {
         code = q->subject.popularity ? plan_popularity(q, rq) : plan_probes(q, rq);
     }
@@ -372,7 +433,7 @@ static enum wf_code plan(struct coord_query *q, struct wf_error *err)
 static void gather(struct coord_query *q)
 {
     struct wf_error err = {0};
-    if (plan(q, &err) != WF_OK) {
+    if (coord_negatives_apply(q, &err) != WF_OK || plan(q, &err) != WF_OK) {
         q->err = err;
         finish(q);
         return;
@@ -388,7 +449,8 @@ static void on_fetch(void *ctx)
 {
     struct coord_query *q = ctx;
     struct wf_error err = {0};
-    if (still_wanted(q, &err) != WF_OK || coord_resolve_items(q, &err) != WF_OK) {
+    const bool items = !q->subject.n_probes;
+    if (still_wanted(q, &err) != WF_OK || (items && coord_resolve_items(q, &err) != WF_OK)) {
         q->err = err;
         finish(q);
         return;
@@ -405,9 +467,13 @@ void coord_query_start(struct coord_query *q)
     if (code == WF_OK) {
         code = coord_resolve(q, &err);
     }
-    const bool fetch = code == WF_OK && !q->subject.popularity && !q->subject.n_probes;
+    if (code == WF_OK) {
+        code = coord_negatives_check(q, &err);
+    }
+    const bool fetch =
+        code == WF_OK && !q->subject.popularity && (!q->subject.n_probes || q->subject.n_disliked);
     if (fetch) {
-        code = coord_resolve_fetch(q, &err);
+        code = coord_items_fetch(q, &err);
     }
     if (code != WF_OK) {
         q->err = err;
@@ -424,6 +490,7 @@ void coord_query_start(struct coord_query *q)
 
 void coord_query_fini(struct coord_query *q)
 {
+    coord_kept_unref(q->kept);
     coord_gather_fini(q->fetch);
     coord_gather_fini(q->search);
 }

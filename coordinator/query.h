@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/metrics.h"
+#include "coordinator/exclusions.h"
 #include "coordinator/gather.h"
 #include "coordinator/global.h"
 #include "coordinator/surfaces.h"
@@ -23,6 +24,7 @@ struct coord {
     const struct coord_global *global;
     const struct coord_surfaces *surfaces;
     const struct coord_transport *transport;
+    struct coord_store *store;  /* of exclusions; NULL: every handle is unknown */
     struct wf_metrics *metrics; /* of coord_metrics_table */
     int64_t reserve;            /* ns kept for what follows the gather, at most */
     size_t reply_limit;         /* bytes one decoded shard reply may occupy */
@@ -55,6 +57,11 @@ struct coord_subject {
     uint32_t n_items;
     const uint32_t *session; /* of a session: the item at each step, oldest first */
     uint32_t n_session;
+    struct coord_item *disliked; /* distinct */
+    uint32_t n_disliked;
+    float *negatives; /* n x dim of the space: what the shards must weigh the probes against */
+    uint32_t n_negatives;
+    bool weighed;                 /* negatives count: scores are no plain similarities */
     const struct rank_user *user; /* whose features the ranker uses; NULL = nobody's */
     const float *profile;         /* that user's vector, NULL = none */
     const struct wf_space *profile_space;
@@ -90,6 +97,8 @@ struct coord_query {
     /* Inside. */
     const struct coord_surface *surface;
     struct coord_subject subject;
+    const struct coord_kept *kept; /* the set that the request names; counted */
+    struct coord_exclusions exclude;
     struct coord_gather *fetch, *search;
     uint32_t **positions; /* popularity: per shard, place in the list of each SKU asked for */
     struct coord_candidate *candidates;
@@ -101,7 +110,8 @@ struct coord_query {
 
 /* Runs the query; `done` is called exactly once, maybe before this returns. */
 void coord_query_start(struct coord_query *q);
-/* Frees the shards' replies, which the response borrows from. The arena is the caller's. */
+/* Lets go of the exclusions and frees the shards' replies, which the response borrows from. The
+ * arena is the caller's. */
 void coord_query_fini(struct coord_query *q);
 
 #endif

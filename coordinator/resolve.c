@@ -5,11 +5,10 @@
  */
 #include "coordinator/resolve.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/hash.h"
+#include "coordinator/items.h"
 
 static enum wf_code arena_full(struct wf_error *err)
 {
@@ -73,22 +72,6 @@ static enum wf_code fall_back(struct coord_query *q, const char *field, struct w
 
 /* ---- vectors ---- */
 
-/* As queries of the space must be: normalised for cosine; its product with itself must be finite.
- */
-static enum wf_code make_query(const struct wf_space *space, float *v, const char *field,
-                               struct wf_error *err)
-{
-    float norm = wf_dot(v, v, space->dim);
-    if (!isfinite(norm)) {
-        return wf_invalid(err, "OUT_OF_RANGE", field, "the vector's squared norm is not finite");
-    }
-    if (space->metric == WF_METRIC_COSINE && !wf_normalise(v, space->dim)) {
-        return wf_invalid(err, "ZERO_VECTOR", field,
-                          "the vector's norm is 0, space %s is compared by cosine", space->name);
-    }
-    return WF_OK;
-}
-
 static enum wf_code resolve_vector(struct coord_query *q, struct wf_error *err)
 {
     const struct wf_schema *schema = schema_of(q);
@@ -116,7 +99,7 @@ static enum wf_code resolve_vector(struct coord_query *q, struct wf_error *err)
         return arena_full(err);
     }
     memcpy(v, rq->vector, space->dim * sizeof *v);
-    enum wf_code code = make_query(space, v, "subject.vector.values", err);
+    enum wf_code code = coord_make_query(space, v, "subject.vector.values", err);
     if (code == WF_OK) {
         q->subject.source = WIRE_SOURCE_VECTOR;
         q->subject.space = space;
@@ -181,35 +164,18 @@ static enum wf_code resolve_user(struct coord_query *q, struct wf_error *err)
 
 /* ---- items and sessions ---- */
 
-static uint32_t item_of(const struct coord_subject *s, const char *sku)
-{
-    uint32_t i = 0;
-    while (i < s->n_items && strcmp(s->items[i].sku, sku) != 0) {
-        i++;
-    }
-    return i;
-}
-
 static enum wf_code resolve_items(struct coord_query *q, struct wf_error *err)
 {
     const struct wf_schema *schema = schema_of(q);
     struct coord_subject *s = &q->subject;
     const uint32_t n = q->rq.n_skus;
     uint32_t *session = wf_array(q->arena, uint32_t, n);
-    s->items = wf_array(q->arena, struct coord_item, n);
-    if (!session || !s->items) {
+    if (!session) {
         return arena_full(err);
     }
-    for (uint32_t i = 0; i < n; i++) {
-        const char *sku = q->rq.skus[i];
-        uint32_t at = item_of(s, sku);
-        if (at == s->n_items) {
-            s->items[s->n_items++] = (struct coord_item){
-                .sku = sku,
-                .shard = wf_shard_of(sku, strlen(sku), q->coord->transport->n_shards),
-            };
-        }
-        session[i] = at;
+    s->items = coord_items_of(q, q->rq.skus, n, &s->n_items, session);
+    if (!s->items) {
+        return arena_full(err);
     }
     if (!schema->n_spaces) {
         return fall_back(q, "subject", err); /* which leaves these items out */
@@ -269,83 +235,6 @@ enum wf_code coord_resolve(struct coord_query *q, struct wf_error *err)
 
 /* ---- behind the Fetch ---- */
 
-enum wf_role coord_shared_role(unsigned i)
-{
-    static const enum wf_role roles[COORD_N_SHARED] = {WF_ROLE_CATEGORY, WF_ROLE_BRAND,
-                                                       WF_ROLE_COLOUR};
-    return roles[i];
-}
-
-const char *coord_column_text(const struct wire_columns *c, const char *name, uint32_t row,
-                              uint32_t *size)
-{
-    *size = 0;
-    for (uint32_t i = 0; name[0] && i < c->n_attributes; i++) {
-        const struct wire_column *a = &c->attributes[i];
-        if (strcmp(a->name, name) != 0) {
-            continue;
-        }
-        if (a->kind == WIRE_COLUMN_KEYWORD && a->codes[row] != UINT32_MAX) {
-            const char *text = a->dictionary[a->codes[row]];
-            *size = (uint32_t)strlen(text);
-            return text;
-        }
-        if (a->kind == WIRE_COLUMN_TEXT) {
-            size_t at = 0;
-            for (uint32_t r = 0; r < row; r++) {
-                at += a->text_sizes[r];
-            }
-            *size = a->text_sizes[row];
-            return a->text + at;
-        }
-        return "";
-    }
-    return "";
-}
-
-static enum wf_code take_row(struct coord_query *q, struct coord_item *item,
-                             const struct wire_columns *rows, uint32_t row, struct wf_error *err)
-{
-    const struct wf_schema *schema = schema_of(q);
-    const uint32_t dim = q->subject.space->dim;
-    float *v = wf_arena_alloc64(q->arena, dim * sizeof *v);
-    if (!v) {
-        return arena_full(err);
-    }
-    memcpy(v, rows->vectors + (size_t)row * dim * sizeof *v, dim * sizeof *v);
-    struct wf_error unusable;
-    bool zero = wf_dot(v, v, dim) == 0;
-    if (zero || wf_first_not_finite(v, dim) >= 0 ||
-        make_query(q->subject.space, v, "", &unusable) != WF_OK) {
-        return WF_OK;
-    }
-    item->vector = v;
-    item->found = true;
-    for (unsigned i = 0; i < COORD_N_SHARED; i++) {
-        uint32_t size;
-        const char *text = coord_column_text(rows, schema->roles[coord_shared_role(i)], row, &size);
-        item->roles[i] = size ? wf_arena_strndup(q->arena, text, size) : NULL;
-    }
-    return WF_OK;
-}
-
-static enum wf_code take_item(struct coord_query *q, struct coord_item *item, struct wf_error *err)
-{
-    const struct coord_slot *slot = &q->fetch->slots[item->shard];
-    item->answered = coord_slot_answered(slot);
-    if (!item->answered) {
-        return WF_OK;
-    }
-    const struct wire_columns *rows = &slot->fetch.items;
-    for (uint32_t r = 0; r < rows->n; r++) {
-        if (rows->asked[r] == item->at) {
-            item->known = true;
-            return rows->vectors ? take_row(q, item, rows, r, err) : WF_OK;
-        }
-    }
-    return WF_OK;
-}
-
 static void probe_items(struct coord_subject *s)
 {
     for (uint32_t i = 0; i < s->n_items && s->n_probes < WIRE_PROBES_MAX; i++) {
@@ -394,7 +283,7 @@ enum wf_code coord_resolve_items(struct coord_query *q, struct wf_error *err)
     struct coord_subject *s = &q->subject;
     uint32_t known = 0, found = 0, silent = 0;
     for (uint32_t i = 0; i < s->n_items; i++) {
-        enum wf_code code = take_item(q, &s->items[i], err);
+        enum wf_code code = coord_items_take(q, &s->items[i], err);
         if (code != WF_OK) {
             return code;
         }
@@ -423,63 +312,4 @@ enum wf_code coord_resolve_items(struct coord_query *q, struct wf_error *err)
         probe_items(s);
     }
     return s->n_probes ? WF_OK : fall_back(q, items_field(q), err);
-}
-
-static enum wf_code ask_for(struct coord_query *q, struct coord_item *item,
-                            const struct wire_fetch_request *like)
-{
-    struct coord_slot *slot = &q->fetch->slots[item->shard];
-    struct wire_fetch_request *rq = (struct wire_fetch_request *)slot->fetch_asked;
-    if (!rq) {
-        rq = wf_array(q->arena, struct wire_fetch_request, 1);
-        const char **skus = wf_array(q->arena, const char *, q->subject.n_items);
-        if (!rq || !skus) {
-            return WF_EXHAUSTED;
-        }
-        *rq = *like;
-        rq->skus = skus;
-        slot->fetch_asked = rq;
-        slot->dim = q->subject.space->dim;
-    }
-    item->at = rq->n_skus;
-    ((const char **)rq->skus)[rq->n_skus++] = item->sku;
-    return WF_OK;
-}
-
-enum wf_code coord_resolve_fetch(struct coord_query *q, struct wf_error *err)
-{
-    const struct coord *c = q->coord;
-    const struct wf_schema *schema = schema_of(q);
-    const char **roles = wf_array(q->arena, const char *, COORD_N_SHARED);
-    q->fetch = coord_gather_open(q->arena, c->transport, WIRE_FETCH, c->reply_limit);
-    if (!q->fetch || !roles) {
-        return arena_full(err);
-    }
-    struct wire_fetch_request like = {
-        .generation = c->global->manifest->name,
-        .space = q->subject.space->name,
-        .attributes = roles,
-    };
-    for (unsigned i = 0; q->rq.explain && i < COORD_N_SHARED; i++) {
-        const char *name = schema->roles[coord_shared_role(i)];
-        if (name[0]) {
-            roles[like.n_attributes++] = name;
-        }
-    }
-    for (uint32_t i = 0; i < q->subject.n_items; i++) {
-        if (ask_for(q, &q->subject.items[i], &like) != WF_OK) {
-            return arena_full(err);
-        }
-    }
-    for (uint32_t i = 0; i < q->fetch->n; i++) {
-        struct coord_slot *slot = &q->fetch->slots[i];
-        if (!slot->fetch_asked) {
-            continue;
-        }
-        slot->message = wire_fetch_request_message(slot->fetch_asked, q->arena);
-        if (!slot->message) {
-            return arena_full(err);
-        }
-    }
-    return WF_OK;
 }

@@ -15,19 +15,11 @@
  * NO_TEXT_ENCODER, ...).
  */
 WF_MUST_CHECK enum wf_code coord_resolve(struct coord_query *q, struct wf_error *err);
-/* The Fetch of the subject's items: q->fetch, ready to start. */
-WF_MUST_CHECK enum wf_code coord_resolve_fetch(struct coord_query *q, struct wf_error *err);
 /*
  * Takes q->fetch's replies and makes the probes. All items unknown: WF_NOT_FOUND naming the first;
  * some: UNKNOWN_ITEM. Items whose shard did not answer are not unknown: when none is left the
  * popularity list answers.
  */
 WF_MUST_CHECK enum wf_code coord_resolve_items(struct coord_query *q, struct wf_error *err);
-
-/* Role of shared attribute i (category, brand, colour). */
-enum wf_role coord_shared_role(unsigned i);
-/* Value of a keyword or text attribute of one row, "" size 0 when missing or not delivered. */
-const char *coord_column_text(const struct wire_columns *c, const char *name, uint32_t row,
-                              uint32_t *size);
 
 #endif

@@ -24,7 +24,7 @@ ca-certificates gcc g++ make git cmake ninja-build pkg-config dpkg-dev xz-utils
 clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 libgrpc-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
 libopenblas-dev libxgboost-dev libconfig-dev libjansson-dev libxxhash-dev libzstd-dev
-zlib1g-dev liburcu-dev libmicrohttpd-dev libcmocka-dev
+zlib1g-dev libroaring-dev liburcu-dev libmicrohttpd-dev libcmocka-dev
 python3 python3-grpcio protobuf-compiler-grpc python3-protobuf zstd
 '
 hwcaps=lib/glibc-hwcaps/x86-64-v3

@@ -8,6 +8,7 @@
 #include "base/container.h"
 #include "base/generation.h"
 #include "base/idmap.h"
+#include "shard/postings.h"
 #include "shard/shard.h"
 #include "shard/space.h"
 
@@ -21,6 +22,8 @@ struct shard_attr {
     uint32_t n_values;
     const float *numbers;
     const uint8_t *flags;
+    struct shard_postings postings;
+    const struct shard_zone *zones; /* number: of each SHARD_ZONE_ROWS rows; NULL: not made */
 };
 struct shard_feature {
     uint32_t id;

@@ -187,39 +187,84 @@ static void write_space(struct work *wk, const struct shard_made *m)
     }
 }
 
-/* Only the values that this shard's items have, each with a NUL behind it. */
+/* Only the values that this shard's items have, in byte order; code[i]: of value i of the column's
+ * dictionary, WF_NO_CODE for the others. */
+struct used_values {
+    const char **values;
+    uint32_t *code;
+    uint32_t n;
+};
+
+static int by_value(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static uint32_t place_of(const struct used_values *u, const char *value)
+{
+    const char **found = bsearch(&value, u->values, u->n, sizeof *u->values, by_value);
+    wf_assert(found != NULL);
+    return (uint32_t)(found - u->values);
+}
+
+static void use_values(const struct work *wk, const struct wf_column *c, struct used_values *u)
+{
+    const size_t room = (size_t)c->n_dictionary + 1;
+    u->values = wf_xarray(const char *, room);
+    u->code = wf_xarray(uint32_t, room);
+    memset(u->code, 0xff, room * sizeof *u->code);
+    for (uint32_t row = 0; row < wk->n; row++) {
+        const uint32_t code = c->codes[wk->item[row]];
+        if (code != WF_NO_CODE && u->code[code] == WF_NO_CODE) {
+            u->code[code] = 0;
+            u->values[u->n++] = c->dictionary[code];
+        }
+    }
+    qsort(u->values, u->n, sizeof *u->values, by_value);
+    for (uint32_t i = 0; i < c->n_dictionary; i++) {
+        u->code[i] = u->code[i] == WF_NO_CODE ? WF_NO_CODE : place_of(u, c->dictionary[i]);
+    }
+}
+
+/* Each value with a NUL behind it. */
+static enum wf_code write_values(struct work *wk, const char *name, const struct used_values *u,
+                                 struct wf_error *err)
+{
+    uint32_t *offsets = wf_xarray(uint32_t, (size_t)u->n + 1);
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < u->n; i++) {
+        total += strlen(u->values[i]) + 1;
+        offsets[i + 1] = (uint32_t)total;
+    }
+    put_section(wk, "attr", name, "offsets", offsets, ((size_t)u->n + 1) * sizeof *offsets);
+    put_section(wk, "attr", name, "bytes", NULL, 0);
+    for (uint32_t i = 0; i < u->n; i++) {
+        wf_container_put(wk->w, u->values[i], strlen(u->values[i]) + 1);
+    }
+    wf_xfree(offsets);
+    return total <= UINT32_MAX ? WF_OK
+                               : wf_fail(err, WF_EXHAUSTED, "values of \"%s\" pass 4 GiB", name);
+}
+
 static enum wf_code write_keyword(struct work *wk, const char *name, const struct wf_column *c,
                                   struct wf_error *err)
 {
-    uint32_t *local = wf_xmalloc(((size_t)c->n_dictionary + 1) * sizeof *local);
-    memset(local, 0xff, ((size_t)c->n_dictionary + 1) * sizeof *local);
+    struct used_values u = {0};
+    use_values(wk, c, &u);
     uint32_t *codes = wf_xarray(uint32_t, (size_t)wk->n + 1);
-    uint32_t *offsets = wf_xarray(uint32_t, (size_t)c->n_dictionary + 1);
-    const char **values = wf_xarray(const char *, (size_t)c->n_dictionary + 1);
-    uint32_t n = 0;
-    uint64_t total = 0;
     for (uint32_t row = 0; row < wk->n; row++) {
         const uint32_t code = c->codes[wk->item[row]];
-        if (code != WF_NO_CODE && local[code] == WF_NO_CODE) {
-            values[n] = c->dictionary[code];
-            total += strlen(values[n]) + 1;
-            local[code] = n++;
-            offsets[n] = (uint32_t)total;
-        }
-        codes[row] = code == WF_NO_CODE ? WF_NO_CODE : local[code];
+        codes[row] = code == WF_NO_CODE ? WF_NO_CODE : u.code[code];
     }
     put_section(wk, "attr", name, "codes", codes, wk->n * sizeof *codes);
-    put_section(wk, "attr", name, "offsets", offsets, ((size_t)n + 1) * sizeof *offsets);
-    put_section(wk, "attr", name, "bytes", NULL, 0);
-    for (uint32_t i = 0; i < n; i++) {
-        wf_container_put(wk->w, values[i], strlen(values[i]) + 1);
+    enum wf_code code = write_values(wk, name, &u, err);
+    if (code == WF_OK && shard_postings_wanted(u.n, wk->n)) {
+        shard_postings_write(wk->w, name, codes, wk->n, u.n);
     }
-    wf_xfree(values);
-    wf_xfree(offsets);
     wf_xfree(codes);
-    wf_xfree(local);
-    return total <= UINT32_MAX ? WF_OK
-                               : wf_fail(err, WF_EXHAUSTED, "values of \"%s\" pass 4 GiB", name);
+    wf_xfree(u.code);
+    wf_xfree(u.values);
+    return code;
 }
 
 static enum wf_code write_texts(struct work *wk, const char *name, const struct wf_column *c,
@@ -243,16 +288,35 @@ static enum wf_code write_texts(struct work *wk, const char *name, const struct 
                                : wf_fail(err, WF_EXHAUSTED, "texts of \"%s\" pass 4 GiB", name);
 }
 
-/* One element of `size` bytes per row, gathered from per-item values. */
-static void write_gathered(struct work *wk, const char *name, const char *part, const void *values,
-                           size_t size)
+/* One element of `size` bytes per row, from per-item values; owned. */
+static void *gather(const struct work *wk, const void *values, size_t size)
 {
     unsigned char *out = wf_xmalloc((wk->n + (size_t)1) * size);
     for (uint32_t row = 0; row < wk->n; row++) {
         memcpy(out + row * size, (const unsigned char *)values + wk->item[row] * size, size);
     }
-    put_section(wk, "attr", name, part, out, wk->n * size);
-    wf_xfree(out);
+    return out;
+}
+
+static void write_numbers(struct work *wk, const char *name, const struct wf_column *c)
+{
+    float *numbers = gather(wk, c->numbers, sizeof *numbers);
+    put_section(wk, "attr", name, "numbers", numbers, wk->n * sizeof *numbers);
+    shard_zones_write(wk->w, name, numbers, wk->n);
+    wf_xfree(numbers);
+}
+
+static void write_flags(struct work *wk, const char *name, const struct wf_column *c)
+{
+    uint8_t *flags = gather(wk, c->flags, sizeof *flags);
+    put_section(wk, "attr", name, "flags", flags, wk->n * sizeof *flags);
+    uint32_t *codes = wf_xarray(uint32_t, (size_t)wk->n + 1);
+    for (uint32_t row = 0; row < wk->n; row++) {
+        codes[row] = flags[row] < 2 ? flags[row] : WF_NO_CODE;
+    }
+    shard_postings_write(wk->w, name, codes, wk->n, 2);
+    wf_xfree(codes);
+    wf_xfree(flags);
 }
 
 static enum wf_code write_attr(struct work *wk, unsigned i, struct wf_error *err)
@@ -263,10 +327,10 @@ static enum wf_code write_attr(struct work *wk, unsigned i, struct wf_error *err
     case WF_ATTR_KEYWORD:
         return write_keyword(wk, attr->name, c, err);
     case WF_ATTR_NUMBER:
-        write_gathered(wk, attr->name, "numbers", c->numbers, sizeof *c->numbers);
+        write_numbers(wk, attr->name, c);
         return WF_OK;
     case WF_ATTR_FLAG:
-        write_gathered(wk, attr->name, "flags", c->flags, sizeof *c->flags);
+        write_flags(wk, attr->name, c);
         return WF_OK;
     case WF_ATTR_TEXT:
         return write_texts(wk, attr->name, c, err);
@@ -377,12 +441,17 @@ static enum wf_code write_all(struct work *wk, struct wf_error *err)
 
 static enum wf_code check_names(const struct wf_schema *schema, struct wf_error *err)
 {
+    static const char *const longest[] = {[WF_ATTR_KEYWORD] = "posting_offsets",
+                                          [WF_ATTR_NUMBER] = "numbers",
+                                          [WF_ATTR_FLAG] = "posting_offsets",
+                                          [WF_ATTR_TEXT] = "offsets"};
     char section[64];
     for (unsigned i = 0; i < schema->n_attrs; i++) {
-        if (!shard_section_name(section, "attr", schema->attrs[i].name, "numbers")) {
+        const char *part = longest[schema->attrs[i].type];
+        if (!shard_section_name(section, "attr", schema->attrs[i].name, part)) {
             return wf_fail(err, WF_INVALID, "attribute name \"%s\" has %zu bytes, limit is %zu",
                            schema->attrs[i].name, strlen(schema->attrs[i].name),
-                           63 - strlen("attr//numbers"));
+                           63 - strlen("attr//") - strlen(part));
         }
     }
     for (unsigned i = 0; i < schema->n_spaces; i++) {

@@ -6,6 +6,8 @@
  * code and row number is held against its bounds here, once, so that searching checks nothing.
  * Sizes and counts are shard_open.c's. Reads the mapping alone; thread-safe.
  */
+#include <string.h>
+
 #include "base/file.h"
 #include "shard/mapped.h"
 
@@ -36,6 +38,9 @@ static enum wf_code check_keyword(const struct shard *s, const struct shard_attr
         if (size == 0 || a->bytes[a->offsets[i + 1] - 1] != '\0' ||
             !wf_utf8_valid(a->bytes + a->offsets[i], size - 1)) {
             return shard_lies(err, "attribute", name, "a value is not UTF-8 with a NUL behind");
+        }
+        if (i > 0 && strcmp(a->bytes + a->offsets[i - 1], a->bytes + a->offsets[i]) >= 0) {
+            return shard_lies(err, "attribute", name, "values are not in byte order");
         }
     }
     bool beyond = false;
@@ -204,6 +209,9 @@ enum wf_code shard_check(const struct shard *s, const atomic_bool *stop, struct 
         if (code == WF_OK) {
             code = check_attr(s, &s->attrs[i], err);
         }
+    }
+    if (code == WF_OK) {
+        code = shard_postings_check(s, err);
     }
     for (unsigned i = 0; i < s->schema.n_spaces && code == WF_OK; i++) {
         code = go_on(stop, err);

@@ -96,7 +96,7 @@ static enum wf_code open_keyword(const struct shard *s, struct shard_attr *a, st
     }
     a->n_values = (uint32_t)(n_offsets - 1);
     a->n_bytes = n_bytes;
-    return WF_OK;
+    return shard_postings_open(s->container, a->schema->name, a->n_values, &a->postings, err);
 }
 
 static enum wf_code open_texts(const struct shard *s, struct shard_attr *a, struct wf_error *err)
@@ -126,11 +126,15 @@ static enum wf_code open_attr(const struct shard *s, struct shard_attr *a, struc
     case WF_ATTR_NUMBER:
         code = section(&f, "numbers", s->rows, sizeof(float), &values, err);
         a->numbers = values;
-        return code;
+        return code == WF_OK
+                   ? shard_zones_open(s->container, a->schema->name, s->rows, &a->zones, err)
+                   : code;
     case WF_ATTR_FLAG:
         code = section(&f, "flags", s->rows, 1, &values, err);
         a->flags = values;
-        return code;
+        return code == WF_OK
+                   ? shard_postings_open(s->container, a->schema->name, 2, &a->postings, err)
+                   : code;
     case WF_ATTR_TEXT:
         return open_texts(s, a, err);
     }

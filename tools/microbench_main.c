@@ -17,6 +17,7 @@ static const struct {
     {"mmr", "diversifying 512 to 50, beside the recomputing method", microbench_mmr},
     {"search", "a shard's search, beside bare FAISS on the same vectors", microbench_search},
     {"scan", "the scanning kernels, beside the memory limit and FAISS SQ8", microbench_scan},
+    {"filter", "filtered searches, beside the unfiltered one", microbench_filter},
     {"merge", "merging shard lists, beside qsort", microbench_merge},
     {"codec", "packing and unpacking candidates as columns, beside sub-messages", microbench_codec},
     {"rpc", "an empty unary call", microbench_rpc},

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "coordinator/coord_metrics.h"
 #include "tests/support/fake_cluster.h"
@@ -292,7 +293,7 @@ static void each_element_of_a_batch_has_its_own_status(void **state)
         rqs[i] = raw_request();
     }
     const char *stranger[] = {"nobody"};
-    rqs[1].filter = "price < 3";
+    rqs[1].filter = "price <";
     rqs[2].subject = WIRE_SUBJECT_ITEMS;
     rqs[2].skus = stranger;
     rqs[2].n_skus = 1;
@@ -319,6 +320,43 @@ static void each_element_of_a_batch_has_its_own_status(void **state)
 
 /* Requests as bytes, so that they may be what no builder would make. RecommendRequest: 3 vector {1
  * space, 2 content id, 3 values}, 5 items, 6 session, 8 k, 9 timeout, 14 rank limit. */
+static void uploaded_exclusions_are_named_by_their_handle(void **state)
+{
+    struct fixture *f = *state;
+    struct wire_recommend_request rq = raw_request();
+    ask(f, &rq, 5000);
+    uint64_t hashes[2 * WIRE_K_DEFAULT];
+    assert_int_equal(WIRE_K_DEFAULT, f->r.n_hits);
+    for (uint32_t i = 0; i < 2 * WIRE_K_DEFAULT; i++) { /* each twice */
+        const char *sku = f->r.hits[i / 2].sku;
+        hashes[i] = wf_hash64(sku, strlen(sku));
+    }
+    fake_outcome_fini(&f->out);
+    const struct wire_exclusions list = {hashes, 2 * WIRE_K_DEFAULT};
+    char handle[WIRE_ID_MAX + 1] = "";
+    for (int i = 0; i < 2; i++) {
+        struct wire_exclusions_reply got;
+        fake_call(f->c, WIRE_UPLOAD_EXCLUSIONS, wire_exclusions_message(&list, &f->arena), 5000,
+                  &f->out);
+        assert_int_equal(WF_OK, wire_exclusions_reply_read(f->out.reply, &f->arena, &got, NULL));
+        assert_int_equal(WIRE_K_DEFAULT, got.n);
+        assert_true(i == 0 || strcmp(handle, got.handle) == 0);
+        snprintf(handle, sizeof handle, "%s", got.handle);
+        fake_outcome_fini(&f->out);
+    }
+    assert_int_equal(2, wf_count_read(f->c->metrics, COORD_M_UPLOADS, 0));
+    rq.exclude_handle = handle;
+    ask(f, &rq, 5000);
+    assert_int_equal(WIRE_K_DEFAULT, f->r.n_hits);
+    for (uint32_t i = 0; i < f->r.n_hits; i++) {
+        const char *sku = f->r.hits[i].sku;
+        for (uint32_t j = 0; j < 2 * WIRE_K_DEFAULT; j++) {
+            assert_true(wf_hash64(sku, strlen(sku)) != hashes[j]);
+        }
+    }
+    fake_outcome_fini(&f->out);
+}
+
 static void bad_input_is_refused_by_name(void **state)
 {
     static const struct {
@@ -336,7 +374,8 @@ static void bad_input_is_refused_by_name(void **state)
         {"3:{3:[1]*8} 8:4000000000", WF_INVALID, "OUT_OF_RANGE", "k"},
         {"3:{3:[1]*8} 2:'for_me'", WF_INVALID, "UNKNOWN_SURFACE", "surface"},
         {"3:{3:[1]*8} 15:'colur'", WF_INVALID, "UNKNOWN_ATTRIBUTE", "attributes[0]"},
-        {"3:{3:[1]*8} 10:'a = 1'", WF_INVALID, "UNSUPPORTED", "filter"},
+        {"3:{3:[1]*8} 10:'a = 1'", WF_INVALID, "UNKNOWN_ATTRIBUTE", "filter"},
+        {"3:{3:[1]*8} 20:{2:'0f'}", WF_PRECONDITION, "UNKNOWN_HANDLE", "exclude.handle"},
         {"7:{1:'red'}", WF_PRECONDITION, "NO_TEXT_ENCODER", "subject.text"},
         {"5:{1:'nobody'}", WF_NOT_FOUND, "UNKNOWN_ITEM", "subject.items.skus[0]"},
         {"5:{1*17:'a'}", WF_INVALID, "TOO_MANY", NULL},
@@ -380,6 +419,7 @@ int main(void)
         CLAIM(coverage_below_the_callers_minimum_is_refused_with_the_record),
         CLAIM(nobody_answering_in_time_is_late_with_the_record),
         CLAIM(each_element_of_a_batch_has_its_own_status),
+        CLAIM(uploaded_exclusions_are_named_by_their_handle),
         CLAIM(bad_input_is_refused_by_name),
     };
     wf_log_set_level(WF_ERROR);

@@ -143,8 +143,12 @@ static void on_done(struct coord_query *q, void *ctx)
 /* The list as text, scores as bits: equal texts are equal answers. Owned by the caller. */
 static char *ask(struct local *l, const struct wire_recommend_request *rq)
 {
-    const struct coord coord = {&l->global, &l->surfaces,        &l->transport,
-                                l->metrics, 20 * WF_MILLISECOND, 64 << 20};
+    const struct coord coord = {.global = &l->global,
+                                .surfaces = &l->surfaces,
+                                .transport = &l->transport,
+                                .metrics = l->metrics,
+                                .reserve = 20 * WF_MILLISECOND,
+                                .reply_limit = 64 << 20};
     struct wf_arena arena;
     unsigned times = 0;
     wf_arena_init(&arena, 64 << 20);

@@ -159,7 +159,9 @@ static void open_topology(struct fake_cluster *c)
 
 static void open_service(struct fake_cluster *c)
 {
+    c->store = coord_store_create(1 << 20, c->shop->n_shards);
     const struct coord coord = {
+        .store = c->store,
         .global = &c->shop->global,
         .surfaces = &c->shop->surfaces,
         .transport = coord_topology_transport(c->topology),
@@ -224,6 +226,7 @@ void fake_cluster_close(struct fake_cluster *c)
     coord_refresh_stop(c->refresh);
     coord_topology_close(c->topology);
     coord_refresh_destroy(c->refresh);
+    coord_store_destroy(c->store);
     for (uint32_t i = 0; i < c->shop->n_shards; i++) {
         for (uint32_t j = 0; j < c->n_replicas; j++) {
             if (c->servers[i][j].server) {

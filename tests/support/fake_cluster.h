@@ -36,6 +36,7 @@ struct fake_cluster {
     struct wf_metrics *metrics;
     struct coord_topology *topology;
     struct coord_refresh *refresh;
+    struct coord_store *store;
     struct coord_service service;
     struct rpc_server *server;
     struct rpc_peer *client;

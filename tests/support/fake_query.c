@@ -27,6 +27,8 @@ struct wire_recommend_request fake_request(void)
         .filter = "",
         .segment = "",
         .context_user = "",
+        .exclude_handle = "",
+        .group_by = "",
     };
 }
 
@@ -35,6 +37,7 @@ void fake_query_begin(struct fake_query *f, struct fake_transport *t, struct wf_
 {
     memset(f, 0, sizeof *f);
     f->coord = (struct coord){
+        .store = t->store,
         .global = &t->shop->global,
         .surfaces = &t->shop->surfaces,
         .transport = &t->transport,

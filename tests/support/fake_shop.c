@@ -6,11 +6,10 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/hash.h"
-#include "ranking/merge.h"
+#include "tests/support/fake_narrow.h"
 #include "tests/support/wire_text.h"
 
 const char fake_model[] =
@@ -183,31 +182,29 @@ struct found {
     uint32_t asked;
 };
 
-static float score_of(const struct fake_shop *s, const float *q, const struct fake_item *item)
+/* A probe's rows of one shard. */
+static uint32_t search(const struct fake_shop *s, uint32_t mask, const float *q,
+                       const struct fake_narrow *w, struct found *out)
 {
-    if (s->metric == WF_METRIC_L2) {
-        return wf_l2(q, item->vector, FAKE_DIM);
+    struct fake_scored *rows = wf_xarray(struct fake_scored, s->n);
+    const uint32_t n = fake_search(s, mask, q, w, rows);
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = (struct found){.item = rows[i].item, .score = rows[i].score};
     }
-    return wf_dot(q, item->vector, FAKE_DIM);
+    wf_xfree(rows);
+    return n;
 }
 
-static int by_score(const void *a, const void *b)
+/* Lookups answer with what is left, too. */
+static uint32_t leave(const struct fake_narrow *w, struct found *rows, uint32_t n)
 {
-    const struct found *x = a, *y = b;
-    return rank_compare(x->score, x->item->sku, strlen(x->item->sku), y->score, y->item->sku,
-                        strlen(y->item->sku));
-}
-
-static uint32_t search(const struct fake_shop *s, uint32_t mask, const float *q, struct found *out)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < s->n; i++) {
-        if (mask >> s->items[i].shard & 1U) {
-            out[n++] = (struct found){.item = &s->items[i], .score = score_of(s, q, &s->items[i])};
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (fake_admits(w, rows[i].item)) {
+            rows[kept++] = rows[i];
         }
     }
-    qsort(out, n, sizeof *out, by_score);
-    return n;
+    return kept;
 }
 
 static uint32_t look_up(const struct fake_shop *s, uint32_t shard, const char *const *skus,
@@ -373,15 +370,29 @@ static uint32_t cut(struct found *rows, uint32_t n)
     return n / 2;
 }
 
+static uint64_t n_matching(const struct fake_shop *s, uint32_t shard,
+                           const struct wf_filter *filter)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        n += s->items[i].shard == shard && fake_matches(filter, &s->items[i]);
+    }
+    return n;
+}
+
 static const ProtobufCMessage *answer_search(const struct fake_shop *s, uint32_t shard,
-                                             const struct wire_search_request *rq, bool cut_short,
+                                             const struct wire_search_request *rq,
+                                             struct fake_narrow *w, bool cut_short,
                                              struct wf_arena *arena)
 {
     struct found *rows = wf_array(arena, struct found, s->n);
     struct wire_columns *sources =
         wf_array(arena, struct wire_columns, rq->n_probes + rq->n_lookups);
     for (uint32_t i = 0; i < rq->n_probes; i++) {
-        uint32_t n = search(s, 1U << shard, rq->probes[i].vector, rows);
+        w->negatives = rq->probes[i].negatives;
+        w->n_negatives = rq->probes[i].n_negatives;
+        w->weight = rq->probes[i].negative_weight;
+        uint32_t n = search(s, 1U << shard, rq->probes[i].vector, w, rows);
         n = cut_short ? cut(rows, n) : n;
         put_source(rq, &sources[i], rows, n < rq->probes[i].k ? n : rq->probes[i].k, arena);
         sources[i].asked = NULL;
@@ -391,11 +402,13 @@ static const ProtobufCMessage *answer_search(const struct fake_shop *s, uint32_t
         const struct wire_lookup *l = &rq->lookups[i];
         uint32_t n = l->rows ? look_up_rows(s, shard, l->rows, l->n_rows, rows)
                              : look_up(s, shard, l->skus, l->n_skus, rows);
+        n = leave(w, rows, n);
         put_source(rq, &sources[rq->n_probes + i], rows, n, arena);
     }
     const struct wire_search_response reply = {
         .generation = FAKE_GENERATION,
         .documents = s->shard_rows[shard],
+        .matched = n_matching(s, shard, w->filter),
         .sources = sources,
         .n_sources = rq->n_probes + rq->n_lookups,
         .vector_dim = rq->want_vectors ? FAKE_DIM : 0,
@@ -450,14 +463,26 @@ const ProtobufCMessage *fake_shard_answer(const struct fake_shop *s, uint32_t sh
         wf_invalid(err, "UNSUPPORTED", "probes[0].ef_search", "the index is Flat and takes none");
         return NULL;
     }
-    return answer_search(s, shard, &rq, cut_short, arena);
+    struct wf_filter *filter = NULL;
+    if (rq.filter[0] && wf_filter_parse(rq.filter, &s->manifest.schema, &filter, err) != WF_OK) {
+        return NULL;
+    }
+    struct fake_narrow w = {.filter = filter,
+                            .exclude = rq.exclude,
+                            .n_exclude = rq.n_exclude,
+                            .group_by = rq.group_by,
+                            .group_max = rq.group_max};
+    const ProtobufCMessage *reply = answer_search(s, shard, &rq, &w, cut_short, arena);
+    wf_filter_close(filter);
+    return reply;
 }
 
 uint32_t fake_brute_force(const struct fake_shop *s, uint32_t mask, const float *query, uint32_t k,
                           const struct fake_item **out, float *scores)
 {
-    struct found *rows = wf_xarray(struct found, s->n);
-    uint32_t n = search(s, mask, query, rows);
+    const struct fake_narrow all = {0};
+    struct fake_scored *rows = wf_xarray(struct fake_scored, s->n);
+    uint32_t n = fake_search(s, mask, query, &all, rows);
     n = n < k ? n : k;
     for (uint32_t i = 0; i < n; i++) {
         out[i] = rows[i].item;

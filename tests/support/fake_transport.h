@@ -36,6 +36,7 @@ struct fake_event {
 struct fake_transport {
     struct coord_transport transport;
     const struct fake_shop *shop;
+    struct coord_store *store; /* of exclusions, NULL until a test brings one */
     uint32_t n_replicas;
     struct fake_replica replicas[FAKE_SHARDS_MAX][FAKE_REPLICAS_MAX];
     struct fake_event events[FAKE_SHARDS_MAX * 64];

@@ -36,13 +36,12 @@ static const struct refusal refusals[] = {
      "UNKNOWN_SURFACE",
      "surface",
      "similar"},
-    {"filter", {VECTOR(unit), .filter = "a = 1"}, WF_INVALID, "UNSUPPORTED", "filter", "later"},
-    {"recall",
-     {VECTOR(unit), .target_recall = 0.9F},
+    {"filter",
+     {VECTOR(unit), .filter = "a = 1"},
      WF_INVALID,
-     "UNSUPPORTED",
-     "target_recall",
-     "later"},
+     "UNKNOWN_ATTRIBUTE",
+     "filter",
+     "column 1"},
     {"exact and effort",
      {VECTOR(unit), .exact = true, .effort = {WIRE_EFFORT_NPROBE, 5}},
      WF_INVALID,
@@ -111,8 +110,9 @@ static const struct refusal refusals[] = {
 static struct wire_recommend_request complete(const struct wire_recommend_request *given)
 {
     struct wire_recommend_request rq = *given;
-    const char **strings[] = {&rq.request_id, &rq.surface, &rq.space,   &rq.content_id,
-                              &rq.id,         &rq.filter,  &rq.segment, &rq.context_user};
+    const char **strings[] = {
+        &rq.request_id, &rq.surface, &rq.space,        &rq.content_id,     &rq.id,
+        &rq.filter,     &rq.segment, &rq.context_user, &rq.exclude_handle, &rq.group_by};
     for (size_t i = 0; i < sizeof strings / sizeof strings[0]; i++) {
         *strings[i] = *strings[i] ? *strings[i] : "";
     }
