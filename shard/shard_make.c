@@ -249,7 +249,7 @@ enum wf_code shard_make(const struct shard_build *b, unsigned space, const uint3
 
 void shard_made_fini(struct shard_made *m)
 {
-    shard_faiss_close(m->space.faiss);
+    shard_space_detach(&m->space);
     wf_xfree(m->places);
     wf_xfree(m->codes);
     wf_xfree(m->centroids);

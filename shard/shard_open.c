@@ -495,7 +495,7 @@ void shard_close(struct shard *s)
         return;
     }
     for (unsigned i = 0; s->spaces != NULL && i < s->schema.n_spaces; i++) {
-        shard_faiss_close(s->spaces[i].faiss);
+        shard_space_detach(&s->spaces[i]);
     }
     wf_xfree(s->spaces);
     wf_xfree(s->features);

@@ -154,5 +154,12 @@ enum wf_code shard_space_attach(struct shard_space *s, struct wf_error *err)
     if (s->spec.kind != SHARD_IVF || s->n == 0) {
         return WF_OK;
     }
+    s->coarse = shard_coarse_make(&s->centroids, s->lists, s->spec.n);
     return shard_faiss_ivf_open(&s->codes, s->lists, s->spec.n, &s->faiss, err);
+}
+
+void shard_space_detach(struct shard_space *s)
+{
+    shard_coarse_free(s->coarse);
+    shard_faiss_close(s->faiss);
 }

@@ -20,6 +20,7 @@
 #include "base/idmap.h"
 #include "base/vector.h"
 #include "proto/wire.h"
+#include "shard/coarse.h"
 #include "shard/effort.h"
 #include "shard/faiss_params.h"
 #include "shard/filters.h"
@@ -43,7 +44,8 @@ struct shard_space {
     uint32_t row_cap;   /* IVF, default effort, no filter: rows compared at most; 0 = no cap */
     double max_norm;    /* no stored vector is longer */
     double decode_norm; /* SQ8: length of |min| + 255 step, 0 elsewhere */
-    struct shard_faiss *faiss; /* owned; NULL for Flat and for no vectors */
+    struct shard_coarse *coarse; /* owned; NULL where there are few lists */
+    struct shard_faiss *faiss;   /* owned; NULL for Flat and for no vectors */
 };
 
 /* A row that a search found. Order: score falling, then `order`, the place of its SKU among the
@@ -125,6 +127,8 @@ WF_MUST_CHECK enum wf_code shard_space_effort_check(const struct shard_space *s,
 double shard_space_bound(const struct shard_space *s, double norm, double score);
 /* Makes the FAISS side of an IVF index over codes and lists that are in place. */
 WF_MUST_CHECK enum wf_code shard_space_attach(struct shard_space *s, struct wf_error *err);
+/* Frees what the space owns. */
+void shard_space_detach(struct shard_space *s);
 /* Whether the space has `norms`. */
 bool shard_space_needs_norms(const struct shard_space *s);
 /* Row of the space for a shard row, WF_NO_ROW when it has no vector. */

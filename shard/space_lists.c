@@ -46,24 +46,56 @@ static uint32_t wanted_lists(const struct shard_space *s, const struct shard_que
     return shard_effort_for(&s->calibration, target, q->k, share).effort;
 }
 
+struct scored_lists {
+    uint32_t *lists; /* rising; NULL: all */
+    float *scores;
+    uint32_t n;
+};
+
+/* Lists that may be among the nearest, in *out (all of them: NULL), and the scores of these. */
+static enum wf_code score_lists(const struct shard_space *s, const struct shard_query *q,
+                                uint32_t want, struct wf_arena *a, struct scored_lists *out,
+                                struct wf_error *err)
+{
+    *out = (struct scored_lists){.n = s->spec.n};
+    if (s->coarse != NULL) {
+        out->lists = wf_array(a, uint32_t, s->spec.n);
+        if (out->lists == NULL || !shard_coarse_near(s->coarse, q->vector, want,
+                                                     q->allowed == NULL ? NULL : q->allowed->lists,
+                                                     a, out->lists, &out->n)) {
+            return shard_search_no_room(a, err);
+        }
+    }
+    out->scores = wf_arena_alloc64(a, out->n * sizeof *out->scores + 64);
+    if (out->scores == NULL) {
+        return shard_search_no_room(a, err);
+    }
+    wf_score_rows(&s->centroids, q->vector, out->lists, 0, out->n, out->scores);
+    return WF_OK;
+}
+
 /* The nearest lists that hold an allowed row, best first, at most `want`. */
 static enum wf_code nearest_lists(const struct shard_space *s, const struct shard_query *q,
                                   uint32_t want, struct wf_arena *a, struct shard_top *top,
                                   struct wf_error *err)
 {
-    const uint32_t nlist = s->spec.n;
-    float *scores = wf_arena_alloc64(a, nlist * sizeof *scores);
-    if (scores == NULL || !shard_top_init(top, want < nlist ? want : nlist, NULL, a)) {
-        return shard_search_no_room(a, err);
+    struct scored_lists scored;
+    want = want < s->spec.n ? want : s->spec.n;
+    enum wf_code code = score_lists(s, q, want, a, &scored, err);
+    if (code == WF_OK && !shard_top_init(top, want, NULL, a)) {
+        code = shard_search_no_room(a, err);
     }
-    wf_score_rows(&s->centroids, q->vector, NULL, 0, nlist, scores);
-    for (uint32_t i = 0; i < nlist; i++) {
-        if (scores[i] >= top->floor && list_rows(s, q, i) > 0) {
-            shard_top_push(top, (struct shard_hit){.score = scores[i], .order = i, .row = i});
+    for (uint32_t i = 0; i < scored.n && code == WF_OK; i++) {
+        const uint32_t list = scored.lists == NULL ? i : scored.lists[i];
+        if (scored.scores[i] >= top->floor && list_rows(s, q, list) > 0) {
+            shard_top_push(
+                top, (struct shard_hit){.score = scored.scores[i], .order = list, .row = list});
         }
     }
-    shard_top_sort(top);
-    return WF_OK;
+    if (code == WF_OK) {
+        shard_top_sort(top);
+    }
+    return code;
 }
 
 static enum wf_code plan_lists(const struct shard_space *s, const struct shard_query *q,
