@@ -45,7 +45,8 @@ struct shard {
     struct shard_attr *attrs; /* schema.n_attrs */
     struct shard_feature *features;
     uint32_t n_features;
-    struct shard_space *spaces; /* schema.n_spaces */
+    struct shard_space *spaces;    /* schema.n_spaces */
+    struct shard_filters *filters; /* owned */
 };
 
 /* "<group>/<name>/<part>" with part NULL for two levels; false when it is longer than a section's

@@ -27,6 +27,7 @@ int main(int argc, char **argv)
         .n_methods = SHARD_N_METHODS,
         .descriptors = wire_descriptors_all,
         .thread_begin = shard_thread_begin,
+        .thread_end = shard_thread_end,
         .check = shard_process_check,
         .open = shard_process_open,
         .ready = shard_process_ready,

@@ -87,6 +87,7 @@ enum wf_code shard_memory_check(const struct wf_container *c, const struct shard
 void shard_memory(const struct shard *s, uint64_t bytes[SHARD_COMPONENTS])
 {
     memcpy(bytes, s->memory, sizeof s->memory);
+    bytes[SHARD_BYTES_BITMAPS] = shard_filters_bytes(s->filters);
 }
 
 uint64_t shard_limit(const struct shard *s)

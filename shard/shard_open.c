@@ -468,6 +468,7 @@ enum wf_code shard_map(struct wf_container *container, const struct wf_schema *s
         shard_close(s);
         return code;
     }
+    s->filters = shard_filters_create(s, shard_filter_cache(&(struct shard_open_options){0}));
     *out = s;
     return WF_OK;
 }
@@ -494,6 +495,7 @@ void shard_close(struct shard *s)
     if (s == NULL) {
         return;
     }
+    shard_filters_destroy(s->filters);
     for (unsigned i = 0; s->spaces != NULL && i < s->schema.n_spaces; i++) {
         shard_space_detach(&s->spaces[i]);
     }

@@ -139,6 +139,8 @@ enum wf_code shard_open(const char *dir, uint32_t number, const struct shard_ope
     }
     struct shard *s = *out;
     s->memory_limit = shard_memory_limit(o);
+    shard_filters_destroy(s->filters);
+    s->filters = shard_filters_create(s, shard_filter_cache(o));
     if (o->seal != NULL) {
         s->seal_file = wf_xstrdup(o->seal);
         if (!s->sealed) {

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/log.h"
 #include "proto/wire.h"
 #include "shard/faiss_params.h"
@@ -312,6 +313,12 @@ void shard_service_methods(struct rpc_method out[SHARD_N_METHODS])
 void shard_thread_begin(void)
 {
     shard_faiss_threads(1);
+    wf_epoch_thread_begin();
+}
+
+void shard_thread_end(void)
+{
+    wf_epoch_thread_end();
 }
 
 void shard_process_scrape(void *state)

@@ -43,8 +43,9 @@ void shard_service_damaged(struct shard_service *s);
 void shard_service_destroy(struct shard_service *s);
 void shard_service_methods(struct rpc_method out[SHARD_N_METHODS]);
 
-/* For rpc_process_app. One FAISS and one BLAS thread per loop thread. */
+/* For rpc_process_app. One FAISS and one BLAS thread per loop thread, which may enter epochs. */
 void shard_thread_begin(void);
+void shard_thread_end(void);
 WF_MUST_CHECK enum wf_code shard_process_check(const void *conf, struct wf_error *err);
 WF_MUST_CHECK enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **state,
                                               struct wf_error *err);

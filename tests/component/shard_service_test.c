@@ -167,7 +167,8 @@ static void serve(struct served *s)
         .shard = s->shard, .number = 0, .replica = 3, .metrics = s->metrics};
     s->service = shard_service_create(&config);
     shard_service_methods(s->methods);
-    const struct rpc_loop_config loop = {.threads = 3, .thread_begin = shard_thread_begin};
+    const struct rpc_loop_config loop = {
+        .threads = 3, .thread_begin = shard_thread_begin, .thread_end = shard_thread_end};
     assert_int_equal(rpc_loop_start(&loop, &s->loop, &err), WF_OK);
     const struct rpc_server_config server = {.listen = "127.0.0.1:0",
                                              .max_message = 16 << 20,
