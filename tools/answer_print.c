@@ -126,6 +126,7 @@ static void json_coverage(const struct wire_coverage *c, struct tool_text *out)
     put_key(out, "ratio");
     tool_text_printf(out, "%.9g", c->ratio);
     put_uint(out, "scanned", c->scanned);
+    put_uint(out, "matched", c->matched);
     put_key(out, "shards");
     tool_text_char(out, '[');
     for (uint32_t i = 0; i < c->n_shards; i++) {
@@ -245,9 +246,13 @@ static void explain(const struct wire_hit *hit, struct tool_text *out)
 static void coverage_line(const struct wire_recommend_response *a, struct tool_text *out)
 {
     const struct wire_coverage *c = &a->coverage;
-    tool_text_printf(out, "  searched %llu of %llu documents (%.1f %%), %llu compared, %.2f ms\n",
+    tool_text_printf(out, "  searched %llu of %llu documents (%.1f %%), ",
                      (unsigned long long)c->searched, (unsigned long long)c->documents,
-                     c->ratio * 100, (unsigned long long)c->scanned,
+                     c->ratio * 100);
+    if (c->matched < c->searched) {
+        tool_text_printf(out, "%llu match, ", (unsigned long long)c->matched);
+    }
+    tool_text_printf(out, "%llu compared, %.2f ms\n", (unsigned long long)c->scanned,
                      (double)a->timings.total / 1000);
     for (uint32_t i = 0; i < c->n_shards; i++) {
         if (c->shards[i].state != WIRE_SHARD_OK) {

@@ -58,6 +58,17 @@ enum wf_code tool_client_recommend(struct tool_client *c, const struct wire_reco
     return code == WF_OK ? wire_recommend_response_read(reply, arena, out, err) : code;
 }
 
+enum wf_code tool_client_exclude(struct tool_client *c, const struct wire_exclusions *list,
+                                 int64_t deadline, struct wf_arena *arena,
+                                 struct wire_exclusions_reply *out, struct wf_error *err)
+{
+    const struct rpc_call_config config = {.deadline = deadline, .arena = arena};
+    const ProtobufCMessage *reply;
+    const enum wf_code code =
+        ask(c, WIRE_UPLOAD_EXCLUSIONS, wire_exclusions_message(list, arena), &config, &reply, err);
+    return code == WF_OK ? wire_exclusions_reply_read(reply, arena, out, err) : code;
+}
+
 enum wf_code tool_client_draw(struct tool_client *c, const struct wire_draw_request *rq,
                               int64_t deadline, struct wf_arena *arena,
                               struct wire_draw_response *out, struct wf_error *err)

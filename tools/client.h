@@ -29,6 +29,11 @@ WF_MUST_CHECK enum wf_code tool_client_recommend(struct tool_client *c,
                                                  int64_t deadline, struct wf_arena *arena,
                                                  struct wire_recommend_response *out,
                                                  struct wf_error *err);
+WF_MUST_CHECK enum wf_code tool_client_exclude(struct tool_client *c,
+                                               const struct wire_exclusions *list, int64_t deadline,
+                                               struct wf_arena *arena,
+                                               struct wire_exclusions_reply *out,
+                                               struct wf_error *err);
 WF_MUST_CHECK enum wf_code tool_client_draw(struct tool_client *c,
                                             const struct wire_draw_request *rq, int64_t deadline,
                                             struct wf_arena *arena, struct wire_draw_response *out,

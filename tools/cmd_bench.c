@@ -19,8 +19,8 @@
 #define POLL         (50 * WF_MILLISECOND)
 
 struct args {
-    const char *target, *surface, *by;
-    double rate, seconds, warmup;
+    const char *target, *surface, *by, *filter, *exclude_handle;
+    double rate, seconds, warmup, target_recall;
     uint64_t k, rank_limit, seed, timeout_ms;
 };
 #define ARG(member) offsetof(struct args, member)
@@ -36,6 +36,12 @@ static const struct tool_option options[] = {
     {"k", TOOL_UINT, ARG(k), "N", "Hits wanted.", "20", 1, 1000, false},
     {"rank-limit", TOOL_UINT, ARG(rank_limit), "N",
      "Candidates ranked at most; 0: the surface's own.", "0", 0, 2000, false},
+    {"filter", TOOL_STR, ARG(filter), "EXPR", "Filter expression of every request.", "", 0, 0,
+     false},
+    {"target-recall", TOOL_REAL, ARG(target_recall), "R", "Recall wanted of the retrieval.", NULL,
+     0, 1, false},
+    {"exclude-handle", TOOL_STR, ARG(exclude_handle), "H",
+     "Leaves out the SKUs of this set, see weft exclude.", "", 0, 0, false},
     {"timeout-ms", TOOL_UINT, ARG(timeout_ms), "MS", "Deadline of a request.", "1000", 1, 60000,
      false},
     {"seed", TOOL_UINT, ARG(seed), "N", "Order of the draws.", "1", 0, 0, false},
@@ -170,6 +176,9 @@ static enum wf_code load_of(const struct args *a, struct tool_load *load, struct
                                .seconds = a->seconds,
                                .timeout_ms = a->timeout_ms,
                                .surface = a->surface,
+                               .filter = a->filter,
+                               .exclude_handle = a->exclude_handle,
+                               .target_recall = (float)a->target_recall,
                                .k = (uint32_t)a->k,
                                .rank_limit = (uint32_t)a->rank_limit,
                                .by_item = a->by[0] == '\0' ? similar : a->by[0] == 'i'};
@@ -278,7 +287,8 @@ const struct tool_command tool_bench = {
     .name = "bench",
     .what = "open-loop load on a coordinator",
     .examples = "weft bench --target 127.0.0.1:7000 --rate 300 --seconds 30\n"
-                "weft bench --target 127.0.0.1:7000 --surface similar --rate 100 --k 20 --json\n",
+                "weft bench --target 127.0.0.1:7000 --surface similar --rate 100 --k 20 --json\n"
+                "weft bench --target 127.0.0.1:7000 --filter 'price < 40' --target-recall 0.98\n",
     .notes =
         "The coordinator draws users and items by --seed without repeats. Latency counts from\n"
         "the time at which a request should have been sent. CPU is that of this coordinator\n"

@@ -11,6 +11,7 @@
 #include "tools/answer_print.h"
 #include "tools/client.h"
 #include "tools/commands.h"
+#include "tools/sku_hashes.h"
 #include "tools/vector_file.h"
 
 enum { DEFAULT_TIMEOUT_MS = 5000 };
@@ -19,8 +20,9 @@ struct args {
     const char *target, *user, *items, *session, *vector, *text;
     const char *surface, *space, *content_id, *filter, *attributes, *segment, *context_user,
         *request_id;
+    const char *exclude, *exclude_file, *exclude_handle, *group_by, *dislike, *dislike_mode;
     uint64_t k, rank_limit, nprobe, ef, timeout_ms, seed;
-    double target_recall, min_coverage;
+    double target_recall, min_coverage, dislike_weight;
     bool exact, explain;
 };
 #define ARG(member) offsetof(struct args, member)
@@ -44,6 +46,21 @@ static const struct tool_option options[] = {
      "Content id of that space; another one is refused.", "", 0, 0, false},
     {"filter", TOOL_STR, ARG(filter), "EXPR", "Filter expression over attributes.", "", 0, 0,
      false},
+    {"exclude", TOOL_STR, ARG(exclude), "A,B", "SKUs that the list must not hold.", NULL, 0, 0,
+     false},
+    {"exclude-file", TOOL_STR, ARG(exclude_file), "FILE",
+     "SKUs that the list must not hold, one a line, at most 100000.", NULL, 0, 0, false},
+    {"exclude-handle", TOOL_STR, ARG(exclude_handle), "H",
+     "A set of such SKUs that was uploaded by weft exclude.", "", 0, 0, false},
+    {"group-by", TOOL_STR, ARG(group_by), "ATTR[:N]",
+     "At most N hits (1) that share a value of this attribute.", NULL, 0, 0, false},
+    {"dislike", TOOL_STR, ARG(dislike), "A,B", "What the list should be unlike. At most 16.", NULL,
+     0, 0, false},
+    {"dislike-mode", TOOL_STR, ARG(dislike_mode), "MODE",
+     "subtract: look elsewhere; best-minus-worst: lower the scores of what is like them.", NULL, 0,
+     0, false},
+    {"dislike-weight", TOOL_REAL, ARG(dislike_weight), "W", "How much that counts, 0 to 10.", "0.5",
+     0, 10, false},
     {"exact", TOOL_FLAG, ARG(exact), NULL, "Brute force over the stored vectors.", NULL, 0, 0,
      false},
     {"target-recall", TOOL_REAL, ARG(target_recall), "R", "Recall wanted of the retrieval.", NULL,
@@ -134,6 +151,70 @@ static enum wf_code subject_of(const struct args *a, struct wf_arena *arena,
     return WF_OK;
 }
 
+static enum wf_code exclusions_of(const struct args *a, struct wf_arena *arena,
+                                  struct wire_recommend_request *rq, struct wf_error *err)
+{
+    struct tool_hashes hashes = {0};
+    enum wf_code code = WF_OK;
+    if (a->exclude_handle[0] != '\0' && (a->exclude != NULL || a->exclude_file != NULL)) {
+        return tool_usage(err, "--exclude-handle and --%s exclude each other",
+                          a->exclude != NULL ? "exclude" : "exclude-file");
+    }
+    if (a->exclude != NULL) {
+        uint32_t n;
+        const char *const *skus = split(a->exclude, arena, &n);
+        code = tool_hashes_add(skus, n, arena, &hashes, err);
+    }
+    if (code == WF_OK && a->exclude_file != NULL) {
+        code = tool_hashes_read(a->exclude_file, arena, &hashes, err);
+    }
+    rq->exclude = hashes.values;
+    rq->n_exclude = hashes.n;
+    rq->exclude_handle = a->exclude_handle;
+    return code;
+}
+
+/* ATTR or ATTR:N. */
+static enum wf_code group_of(const struct args *a, struct wf_arena *arena,
+                             struct wire_recommend_request *rq, struct wf_error *err)
+{
+    if (a->group_by == NULL) {
+        return WF_OK;
+    }
+    const char *colon = strrchr(a->group_by, ':');
+    uint64_t most = 1;
+    if (colon != NULL &&
+        (!tool_parse_uint(colon + 1, &most) || most < 1 || most > WIRE_GROUP_MAX)) {
+        return tool_usage(err, "--group-by \"%s\": \"%s\" hits of a group, wanted 1 to %d",
+                          a->group_by, colon + 1, WIRE_GROUP_MAX);
+    }
+    rq->group_by = colon == NULL
+                       ? a->group_by
+                       : wf_arena_strndup(arena, a->group_by, (size_t)(colon - a->group_by));
+    rq->group_max = (uint32_t)most;
+    return WF_OK;
+}
+
+static enum wf_code dislikes_of(const struct args *a, struct wf_arena *arena,
+                                struct wire_recommend_request *rq, struct wf_error *err)
+{
+    const char *mode = a->dislike_mode == NULL ? "subtract" : a->dislike_mode;
+    const bool subtract = strcmp(mode, "subtract") == 0;
+    if (!subtract && strcmp(mode, "best-minus-worst") != 0) {
+        return tool_usage(err, "--dislike-mode is \"%s\", wanted subtract or best-minus-worst",
+                          mode);
+    }
+    if (a->dislike == NULL) {
+        return a->dislike_mode == NULL
+                   ? WF_OK
+                   : tool_usage(err, "--dislike-mode belongs to --dislike, which is not given");
+    }
+    rq->negative_mode = subtract ? WIRE_NEGATIVE_SUBTRACT : WIRE_NEGATIVE_BEST_MINUS_WORST;
+    rq->negative_weight = (float)a->dislike_weight;
+    rq->negative_skus = split(a->dislike, arena, &rq->n_negative_skus);
+    return WF_OK;
+}
+
 static enum wf_code request_of(const struct args *a, struct wf_arena *arena,
                                struct wire_recommend_request *rq, struct wf_error *err)
 {
@@ -170,7 +251,14 @@ static enum wf_code request_of(const struct args *a, struct wf_arena *arena,
     if (a->attributes[0] != '\0') {
         rq->attributes = split(a->attributes, arena, &rq->n_attributes);
     }
-    return subject_of(a, arena, rq, err);
+    enum wf_code code = exclusions_of(a, arena, rq, err);
+    if (code == WF_OK) {
+        code = group_of(a, arena, rq, err);
+    }
+    if (code == WF_OK) {
+        code = dislikes_of(a, arena, rq, err);
+    }
+    return code == WF_OK ? subject_of(a, arena, rq, err) : code;
 }
 
 static enum wf_code ask(const struct tool_call *call, struct wf_arena *arena, struct wf_error *err)
@@ -217,7 +305,10 @@ const struct tool_command tool_query = {
         "weft query --target 127.0.0.1:7000 --user u42\n"
         "weft query --target 127.0.0.1:7000 --items 15970 --k 5 --explain\n"
         "weft query --target 127.0.0.1:7000 --session 15970,39386 --json\n"
-        "weft query --target 127.0.0.1:7000 --vector query.npy --surface for_you_raw --exact\n",
+        "weft query --target 127.0.0.1:7000 --vector query.npy --surface for_you_raw --exact\n"
+        "weft query --target 127.0.0.1:7000 --user u42 --filter 'price < 40 and colour = \"Red\"'\n"
+        "weft query --target 127.0.0.1:7000 --user u42 --exclude-file seen.txt --group-by brand:2\n"
+        "weft query --target 127.0.0.1:7000 --items 15970 --dislike 39386 --target-recall 0.99\n",
     .notes = "Without a subject the answer is what is popular in --segment.\n",
     TOOL_OPTIONS(options),
     .size = sizeof(struct args),

@@ -18,6 +18,7 @@ extern const struct tool_command tool_query;
 extern const struct tool_command tool_train_ranker; /* weft train ranker */
 extern const struct tool_command tool_up;
 extern const struct tool_command tool_bench;
+extern const struct tool_command tool_exclude;
 extern const struct tool_command tool_features;
 
 #endif

@@ -97,7 +97,9 @@ static void send_one(struct run *run, struct tool_client *client,
                                         .id = id,
                                         .k = load->k,
                                         .rank_limit = load->rank_limit,
-                                        .filter = "",
+                                        .filter = load->filter,
+                                        .exclude_handle = load->exclude_handle,
+                                        .target_recall = load->target_recall,
                                         .segment = "",
                                         .context_user = ""};
     rq.subject = load->by_item ? WIRE_SUBJECT_ITEMS : WIRE_SUBJECT_USER;

@@ -19,6 +19,8 @@ struct tool_load {
     double seconds;
     uint64_t timeout_ms;
     const char *surface;
+    const char *filter, *exclude_handle; /* "": none */
+    float target_recall;                 /* 0: none */
     uint32_t k, rank_limit;
     bool by_item;   /* the subjects are items, not users */
     uint64_t first; /* number of the first draw */

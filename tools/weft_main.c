@@ -18,6 +18,7 @@ static const struct tool_command *const commands[] = {
     &tool_verify,
     &tool_up,
     &tool_query,
+    &tool_exclude,
     &tool_rank,
     &tool_train_ranker,
     &tool_bench,
