@@ -30,21 +30,24 @@ ALWAYS __m256i products_tail(const struct wf_estimate *e, const unsigned char *r
     return products(e->weights + j, code);
 }
 
-ALWAYS void block(const struct wf_estimate *e, const unsigned char *const row[4], int32_t sums[4])
+ALWAYS void block(const struct wf_estimate *e, const unsigned char *const row[WF_BLOCK],
+                  const unsigned char *const next[WF_BLOCK], int32_t sums[WF_BLOCK])
 {
     const size_t d = e->codes->dim;
-    __m256i s[4];
-    for (size_t r = 0; r < 4; r++) {
+    __m256i s[WF_BLOCK];
+    for (size_t r = 0; r < WF_BLOCK; r++) {
         s[r] = _mm256_setzero_si256();
     }
     size_t j = 0;
     for (; j + 16 <= d; j += 16) {
-        for (size_t r = 0; r < 4; r++) {
+        wf_rows_ask(next, j);
+        for (size_t r = 0; r < WF_BLOCK; r++) {
             s[r] = _mm256_add_epi32(s[r], products(e->weights + j, row[r] + j));
         }
     }
     if (j < d) {
-        for (size_t r = 0; r < 4; r++) {
+        wf_rows_ask(next, j);
+        for (size_t r = 0; r < WF_BLOCK; r++) {
             s[r] = _mm256_add_epi32(s[r], products_tail(e, row[r], j, d - j));
         }
     }

@@ -5,12 +5,15 @@
  */
 #include "base/estimate_kernels.h"
 
-static inline void block(const struct wf_estimate *e, const unsigned char *const row[4],
-                         int32_t sums[4])
+static inline void block(const struct wf_estimate *e, const unsigned char *const row[WF_BLOCK],
+                         const unsigned char *const next[WF_BLOCK], int32_t sums[WF_BLOCK])
 {
     const size_t d = e->codes->dim;
     const int16_t *weights = e->weights;
-    for (size_t r = 0; r < 4; r++) {
+    for (size_t j = 0; j < d; j += WF_LINE) {
+        wf_rows_ask(next, j);
+    }
+    for (size_t r = 0; r < WF_BLOCK; r++) {
         const unsigned char *code = row[r];
         int32_t sum = 0;
         for (size_t j = 0; j < d; j++) {

@@ -7,6 +7,7 @@
 #define WF_ESTIMATE_KERNELS_H
 
 #include "base/estimate.h"
+#include "base/rows_ahead.h"
 
 enum {
     WF_ESTIMATE_PAD = 64,      /* weights are padded with zeros to a multiple of this */

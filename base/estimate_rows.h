@@ -3,9 +3,11 @@
  * estimate_rows.h - what the files of integer kernels have in common, private to base/estimate_*.c.
  *
  * Included once by each of them behind its own
- *     static inline void block(const struct wf_estimate *, const unsigned char *const row[4],
- *                              int32_t sums[4]);
- * It defines `walk`, which brings the rows into the cache and hands them over four at a time.
+ *     static inline void block(const struct wf_estimate *,
+ *                              const unsigned char *const row[WF_BLOCK],
+ *                              const unsigned char *const next[WF_BLOCK],
+ *                              int32_t sums[WF_BLOCK]);
+ * It defines `walk`, which hands the rows over four at a time, with those to ask for meanwhile.
  */
 #ifndef WF_ESTIMATE_ROWS_H
 #define WF_ESTIMATE_ROWS_H
@@ -14,53 +16,26 @@
 
 #include "base/estimate_kernels.h"
 
-enum {
-    BLOCK = 4,         /* rows summed side by side: their loads overlap */
-    AHEAD = 32,        /* rows are prefetched this many rows ahead */
-    AHEAD_BYTES = 512, /* of each; behind that the hardware follows the stream */
-};
-
-static inline const unsigned char *row_at(const struct wf_estimate *e, const uint32_t *rows,
-                                          size_t first, size_t i)
-{
-    const size_t row = rows == NULL ? first + i : rows[i];
-    return e->codes->data + row * e->codes->stride;
-}
-
-static inline void prefetch_row(const struct wf_estimate *e, const unsigned char *row)
-{
-    const size_t bytes = e->codes->stride < AHEAD_BYTES ? e->codes->stride : AHEAD_BYTES;
-    for (size_t at = 0; at < bytes; at += 64) {
-        __builtin_prefetch(row + at, 0, 3);
-    }
-    __builtin_prefetch(row + bytes - 1, 0, 3);
-}
-
 static inline __attribute__((always_inline)) void
 walk(const struct wf_estimate *e, const uint32_t *rows, size_t first, size_t n, int32_t *sums)
 {
-    const unsigned char *row[BLOCK];
-    for (size_t i = 0; i < AHEAD && i < n; i++) {
-        prefetch_row(e, row_at(e, rows, first, i));
-    }
+    const struct wf_rows all = {e->codes->data, e->codes->stride, rows, first, n};
+    const unsigned char *row[WF_BLOCK], *next[WF_BLOCK];
+    const size_t ahead = wf_rows_ahead(&all);
     size_t i = 0;
-    for (; i + BLOCK <= n; i += BLOCK) {
-        for (size_t r = 0; r < BLOCK; r++) {
-            row[r] = row_at(e, rows, first, i + r);
-            if (i + r + AHEAD < n) {
-                prefetch_row(e, row_at(e, rows, first, i + r + AHEAD));
-            }
-        }
-        block(e, row, sums + i);
+    wf_rows_begin(&all, ahead);
+    for (; i + WF_BLOCK <= n; i += WF_BLOCK) {
+        wf_rows_block(&all, i, i, row);
+        wf_rows_block(&all, i + ahead, n - 1, next);
+        wf_rows_ask_end(&all, next);
+        block(e, row, next, sums + i);
     }
     if (i == n) {
         return;
     }
-    int32_t rest[BLOCK]; /* the last rows, the first of them repeated to fill the block */
-    for (size_t r = 0; r < BLOCK; r++) {
-        row[r] = row_at(e, rows, first, i + r < n ? i + r : i);
-    }
-    block(e, row, rest);
+    int32_t rest[WF_BLOCK]; /* the last rows, the first of them repeated to fill the block */
+    wf_rows_block(&all, i, i, row);
+    block(e, row, row, rest);
     memcpy(sums + i, rest, (n - i) * sizeof rest[0]);
 }
 

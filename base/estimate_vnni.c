@@ -21,29 +21,32 @@ ALWAYS struct sums add(struct sums s, __m512i high, __m512i low, __m512i code)
                          _mm512_dpbusd_epi32(s.low, code, low)};
 }
 
-ALWAYS void block(const struct wf_estimate *e, const unsigned char *const row[4], int32_t sums[4])
+ALWAYS void block(const struct wf_estimate *e, const unsigned char *const row[WF_BLOCK],
+                  const unsigned char *const next[WF_BLOCK], int32_t sums[WF_BLOCK])
 {
     const size_t d = e->codes->dim;
-    struct sums s[4];
-    for (size_t r = 0; r < 4; r++) {
+    struct sums s[WF_BLOCK];
+    for (size_t r = 0; r < WF_BLOCK; r++) {
         s[r] = (struct sums){_mm512_setzero_si512(), _mm512_setzero_si512()};
     }
     size_t j = 0;
     for (; j + 64 <= d; j += 64) {
+        wf_rows_ask(next, j);
         const __m512i high = _mm512_loadu_si512(e->high + j), low = _mm512_loadu_si512(e->low + j);
-        for (size_t r = 0; r < 4; r++) {
+        for (size_t r = 0; r < WF_BLOCK; r++) {
             s[r] = add(s[r], high, low, _mm512_loadu_si512(row[r] + j));
         }
     }
     if (j < d) {
+        wf_rows_ask(next, j);
         const __mmask64 m = (UINT64_C(1) << (d - j)) - 1;
         const __m512i high = _mm512_loadu_si512(e->high + j), low = _mm512_loadu_si512(e->low + j);
-        for (size_t r = 0; r < 4; r++) {
+        for (size_t r = 0; r < WF_BLOCK; r++) {
             s[r] = add(s[r], high, low, _mm512_maskz_loadu_epi8(m, row[r] + j));
         }
     }
-    __m512i total[4];
-    for (size_t r = 0; r < 4; r++) {
+    __m512i total[WF_BLOCK];
+    for (size_t r = 0; r < WF_BLOCK; r++) {
         total[r] = _mm512_add_epi32(_mm512_slli_epi32(s[r].high, 7), s[r].low);
     }
     fold4(total, sums);

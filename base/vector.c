@@ -133,8 +133,8 @@ uint32_t wf_padded_dim(uint32_t dim)
 void wf_score_rows(const struct wf_codes *c, const float *q, const uint32_t *rows, uint32_t first,
                    size_t n, float *out)
 {
-    struct wf_scoring s = {.codes = c, .q = q, .rows = rows, .first = first, .n = n};
-    s.out = out;
+    const struct wf_scoring s = {
+        .codes = c, .q = q, .rows = {c->data, c->stride, rows, first, n}, .out = out};
     kernels->score(&s);
 }
 

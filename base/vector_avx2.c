@@ -131,21 +131,24 @@ ALWAYS float combine(bool l2, const float *a, const float *b, size_t d)
 }
 
 ALWAYS void block(enum wf_codec codec, bool l2, const struct wf_scoring *s,
-                  const unsigned char *const row[WF_BLOCK], float out[WF_BLOCK])
+                  const unsigned char *const row[WF_BLOCK],
+                  const unsigned char *const next[WF_BLOCK], float out[WF_BLOCK])
 {
-    const size_t d = s->codes->dim;
+    const size_t d = s->codes->dim, size = wf_codec_bytes(codec);
     struct sixteen sums[WF_BLOCK];
     for (size_t r = 0; r < WF_BLOCK; r++) {
         sums[r] = (struct sixteen){_mm256_setzero_ps(), _mm256_setzero_ps()};
     }
     size_t j = 0;
     for (; j + WF_LANES <= d; j += WF_LANES) {
+        wf_rows_ask(next, j * size);
         const struct sixteen q = floats(s->q + j);
         for (size_t r = 0; r < WF_BLOCK; r++) {
             sums[r] = accumulate(l2, sums[r], q, load(codec, s->codes, row[r], j));
         }
     }
     if (j < d) {
+        wf_rows_ask(next, j * size);
         const struct sixteen q = floats_tail(s->q + j, d - j);
         for (size_t r = 0; r < WF_BLOCK; r++) {
             sums[r] = accumulate(l2, sums[r], q, load_tail(codec, s->codes, row[r], j, d - j));

@@ -79,21 +79,24 @@ ALWAYS float combine(bool l2, const float *a, const float *b, size_t d)
 }
 
 ALWAYS void block(enum wf_codec codec, bool l2, const struct wf_scoring *s,
-                  const unsigned char *const row[WF_BLOCK], float out[WF_BLOCK])
+                  const unsigned char *const row[WF_BLOCK],
+                  const unsigned char *const next[WF_BLOCK], float out[WF_BLOCK])
 {
-    const size_t d = s->codes->dim;
+    const size_t d = s->codes->dim, size = wf_codec_bytes(codec);
     __m512 sums[WF_BLOCK];
     for (size_t r = 0; r < WF_BLOCK; r++) {
         sums[r] = _mm512_setzero_ps();
     }
     size_t j = 0;
     for (; j + WF_LANES <= d; j += WF_LANES) {
+        wf_rows_ask(next, j * size);
         const __m512 q = _mm512_loadu_ps(s->q + j);
         for (size_t r = 0; r < WF_BLOCK; r++) {
             sums[r] = accumulate(l2, sums[r], q, load(codec, s->codes, row[r], j, 0xffff));
         }
     }
     if (j < d) {
+        wf_rows_ask(next, j * size);
         const __mmask16 m = left(d, j);
         const __m512 q = _mm512_maskz_loadu_ps(m, s->q + j);
         for (size_t r = 0; r < WF_BLOCK; r++) {

@@ -22,17 +22,29 @@ static float float_of(uint32_t u)
     return f;
 }
 
+/* All ones where `yes`, to choose without a branch. */
+static inline uint32_t mask(bool yes)
+{
+    return 0 - (uint32_t)yes;
+}
+
 /* Normal halves are shifted and re-biased. For a subnormal the shifted bits are put behind 2^-14,
- * which is then taken away: exact, and without subnormal arithmetic, which is slow. No branches, so
- * that a loop over it can be vectorised. */
-float wf_half_decode(uint16_t h)
+ * which is then taken away: exact, and without subnormal arithmetic, which is slow. Both are worked
+ * out and one is masked away, so that the compiler finds no branch in a loop over it. */
+static inline float half_decode(uint16_t h)
 {
     const uint32_t sign = (uint32_t)(h & 0x8000) << 16;
-    const uint32_t rest = (uint32_t)(h & 0x7fff) << 13;
-    const uint32_t small = bits_of(float_of(rest + 0x38800000) - 0x1p-14f);
-    const uint32_t quiet = rest > 0x0f800000 ? 0x400000 : 0; /* a NaN comes out quiet */
-    const uint32_t other = rest + (rest >= 0x0f800000 ? 0x70000000 : 0x38000000);
-    return float_of(sign | quiet | (rest < 0x00800000 ? small : other));
+    const int32_t rest = (h & 0x7fff) << 13;
+    const uint32_t small = mask(rest < 0x00800000), huge = mask(rest >= 0x0f800000);
+    const uint32_t quiet = mask(rest > 0x0f800000) & 0x400000; /* a NaN comes out quiet */
+    const uint32_t subnormal = bits_of(float_of((uint32_t)rest + 0x38800000) - 0x1p-14f);
+    const uint32_t other = (uint32_t)rest + 0x38000000 + (huge & 0x38000000);
+    return float_of(sign | quiet | (small & subnormal) | (~small & other));
+}
+
+float wf_half_decode(uint16_t h)
+{
+    return half_decode(h);
 }
 
 uint16_t wf_half_encode(float f)
@@ -55,7 +67,7 @@ uint16_t wf_half_encode(float f)
 static void half_to_float(const uint16_t *h, float *f, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        f[i] = wf_half_decode(h[i]);
+        f[i] = half_decode(h[i]);
     }
 }
 
@@ -98,15 +110,20 @@ static float combine(bool l2, const float *a, const float *b, size_t d)
     return l2 ? 0 - fold(sums) : fold(sums);
 }
 
-static inline void decode(enum wf_codec codec, const struct wf_codes *c, const unsigned char *row,
-                          size_t j, size_t n, float *restrict x)
+/* Elements j .. j + n - 1 of a row, decoded; n <= WF_LANES. Behind them x is anything. */
+static inline __attribute__((always_inline)) void decode(enum wf_codec codec,
+                                                         const struct wf_codes *c,
+                                                         const unsigned char *row, size_t j,
+                                                         size_t n, float *restrict x)
 {
     if (codec == WF_CODEC_FLOAT32) {
         memcpy(x, row + j * sizeof(float), n * sizeof(float));
     } else if (codec == WF_CODEC_FP16) {
-        uint16_t h[WF_LANES];
+        uint16_t h[WF_LANES] = {0};
         memcpy(h, row + j * sizeof h[0], n * sizeof h[0]);
-        half_to_float(h, x, n);
+        for (size_t i = 0; i < WF_LANES; i++) {
+            x[i] = half_decode(h[i]);
+        }
     } else {
         for (size_t i = 0; i < n; i++) {
             x[i] = c->min[j + i] + c->step[j + i] * ((float)row[j + i] + 0.5f);
@@ -117,9 +134,13 @@ static inline void decode(enum wf_codec codec, const struct wf_codes *c, const u
 static inline __attribute__((always_inline)) void block(enum wf_codec codec, bool l2,
                                                         const struct wf_scoring *s,
                                                         const unsigned char *const row[WF_BLOCK],
+                                                        const unsigned char *const next[WF_BLOCK],
                                                         float out[WF_BLOCK])
 {
-    const size_t d = s->codes->dim;
+    const size_t d = s->codes->dim, size = wf_codec_bytes(codec);
+    for (size_t j = 0; j < d; j += WF_LANES) {
+        wf_rows_ask(next, j * size);
+    }
     for (size_t r = 0; r < WF_BLOCK; r++) {
         float sums[WF_LANES] = {0};
         float x[WF_LANES];
@@ -128,8 +149,10 @@ static inline __attribute__((always_inline)) void block(enum wf_codec codec, boo
             decode(codec, s->codes, row[r], j, WF_LANES, x);
             accumulate(l2, sums, s->q + j, x, WF_LANES);
         }
-        decode(codec, s->codes, row[r], j, d - j, x);
-        accumulate(l2, sums, s->q + j, x, d - j);
+        if (j < d) {
+            decode(codec, s->codes, row[r], j, d - j, x);
+            accumulate(l2, sums, s->q + j, x, d - j);
+        }
         out[r] = l2 ? 0 - fold(sums) : fold(sums);
     }
 }

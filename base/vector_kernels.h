@@ -8,21 +8,22 @@
 #ifndef WF_VECTOR_KERNELS_H
 #define WF_VECTOR_KERNELS_H
 
+#include "base/rows_ahead.h"
 #include "base/vector.h"
 
-enum {
-    WF_LANES = 16,        /* partial sums */
-    WF_BLOCK = 4,         /* rows scored side by side: hides the latency of their additions */
-    WF_AHEAD = 16,        /* rows are prefetched this many rows ahead */
-    WF_AHEAD_BYTES = 512, /* of each; behind that the hardware follows the stream */
-};
+enum { WF_LANES = 16 }; /* partial sums */
+
+/* Bytes of an element: wf_codec_size as a constant expression of the codec. */
+static inline size_t wf_codec_bytes(enum wf_codec codec)
+{
+    return codec == WF_CODEC_FLOAT32 ? 4 : codec == WF_CODEC_FP16 ? 2 : 1;
+}
 
 /* One call of wf_score_rows. */
 struct wf_scoring {
     const struct wf_codes *codes;
     const float *q;
-    const uint32_t *rows; /* NULL: first, first + 1, ... */
-    size_t first, n;
+    struct wf_rows rows; /* of the codes */
     float *out;
 };
 

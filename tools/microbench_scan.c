@@ -22,7 +22,14 @@
 #include "base/hash.h"
 #include "tools/microbench.h"
 
-enum { DIM = 128, LIST_ROWS = 500, BATCH_ROWS = 10000, BATCHES = 50, TRAIN_ROWS = 10000 };
+enum {
+    DIM = 128,
+    LIST_ROWS = 500,
+    TOGETHER = 1536, /* set rows of several lists are scored together: over 1,000 when enough */
+    BATCH_ROWS = 10000,
+    BATCHES = 50,
+    TRAIN_ROWS = 10000
+};
 static const size_t BYTES = (size_t)512 << 20;
 
 enum visit { RANGES, HALF, TENTH, SCATTERED };
@@ -37,7 +44,7 @@ struct bench {
     uint32_t *rows;    /* of the filter list after list in `order`, or of the batches */
     uint32_t *n_rows;  /* of rows in each list or batch */
     uint32_t n_groups; /* lists or batches */
-    uint32_t list_rows[LIST_ROWS];
+    uint32_t together[TOGETHER];
     float *norms, *scores;
     enum visit visit;
     struct wf_estimate estimate;
@@ -156,23 +163,39 @@ static void score(struct bench *b, const uint32_t *rows, uint32_t first, size_t 
     }
 }
 
+static void score_lists(struct bench *b)
+{
+    for (uint32_t i = 0; i < b->n_lists; i++) {
+        score(b, NULL, b->order[i] * LIST_ROWS, LIST_ROWS);
+    }
+}
+
+static void score_filtered(struct bench *b)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->n_lists; i++) {
+        const uint32_t first = b->order[i] * LIST_ROWS;
+        n += wf_bits_rows(b->bits, first, first + LIST_ROWS, b->together + n);
+        if (n > TOGETHER - LIST_ROWS || i + 1 == b->n_lists) {
+            score(b, b->together, 0, n);
+            n = 0;
+        }
+    }
+}
+
 static void ours(void *ctx)
 {
     struct bench *b = ctx;
-    if (b->visit == SCATTERED) {
-        for (uint32_t i = 0; i < BATCHES; i++) {
-            score(b, b->rows + (size_t)i * BATCH_ROWS, 0, BATCH_ROWS);
-        }
+    if (b->visit == RANGES) {
+        score_lists(b);
         return;
     }
-    for (uint32_t i = 0; i < b->n_lists; i++) {
-        const uint32_t first = b->order[i] * LIST_ROWS;
-        if (b->visit == RANGES) {
-            score(b, NULL, first, LIST_ROWS);
-        } else {
-            const uint32_t n = wf_bits_rows(b->bits, first, first + LIST_ROWS, b->list_rows);
-            score(b, b->list_rows, 0, n);
-        }
+    if (b->visit != SCATTERED) {
+        score_filtered(b);
+        return;
+    }
+    for (uint32_t i = 0; i < BATCHES; i++) {
+        score(b, b->rows + (size_t)i * BATCH_ROWS, 0, BATCH_ROWS);
     }
 }
 
