@@ -311,6 +311,7 @@ void shard_sample_init(struct shard_sample *sa, const struct shard_space *s, con
 {
     const double most = fmin(fmax(scores_most / s->n, SAMPLE_LEAST), SAMPLE_MOST);
     *sa = (struct shard_sample){.space = s,
+                                .kept = 1,
                                 .order = order,
                                 .n = s->n < SAMPLE_LEAST ? s->n : (uint32_t)most,
                                 .depths = {merged_depth, 10, 100, 1000},

@@ -31,6 +31,7 @@ struct shard_sample {
     float *queries;        /* n x dim */
     uint32_t *self;        /* n: row of the space to leave out, or WF_NO_ROW */
     uint32_t n;
+    double kept; /* share of the rows in probed lists that a search finds; 1 but for packed codes */
     uint32_t depths[SAMPLE_DEPTHS], n_depths; /* rising from the second */
     unsigned char *level;                     /* of each row: the last that it belongs to */
     uint32_t matched[SAMPLE_LEVELS];          /* rows of each level */

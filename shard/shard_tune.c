@@ -15,9 +15,17 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "shard/refine.h"
 #include "shard/sample.h"
 
-enum { MERGED_DEPTH = 10, EF_LEAST = 16, EF_MOST = 4096, GRAPH_QUERIES = 300, CHUNK = 16 };
+enum {
+    MERGED_DEPTH = 10,
+    EF_LEAST = 16,
+    EF_MOST = 4096,
+    GRAPH_QUERIES = 300,
+    REFINE_QUERIES = 400,
+    CHUNK = 16
+};
 static const double recall_least = 0.95, recall_short = 0.9999;
 static const double share_wanted = 0.095, share_most = 0.1;
 static const double errors_off = 1; /* standard errors between a mean and what is promised */
@@ -65,7 +73,8 @@ static void walk_on(struct walk *w)
     const struct sample_tally *t = &w->sa->tally[w->depth][w->level];
     w->found += t->found[w->lists];
     w->squares += t->squares[w->lists];
-    const double recall = promised(w->found, w->squares, w->sa->n, w->sa->depths[w->depth]);
+    const double recall =
+        w->sa->kept * promised(w->found, w->squares, w->sa->n, w->sa->depths[w->depth]);
     w->rows += w->sa->rows[w->level][w->lists++];
     w->recall = fmax(w->recall, fmin(recall, recall_short));
 }
@@ -89,7 +98,7 @@ static void calibrate_lists(const struct shard_sample *sa, uint32_t depth, uint3
             mark++;
         }
     }
-    add_point(c, lists, 1, sa->matched[level]);
+    add_point(c, lists, sa->kept, sa->matched[level]);
 }
 
 /* ---- searches ---- */
@@ -253,13 +262,29 @@ static void choose_default(const struct shard_sample *sa, uint32_t *wanted, uint
     }
 }
 
-static enum wf_code tune_lists(struct shard_made *m, const struct shard_sample *sa,
-                               struct wf_error *err)
+/* What a compressed first pass loses with about the default effort. */
+static enum wf_code tune_first_pass(struct shard_made *m, struct shard_sample *sa,
+                                    struct wf_error *err)
+{
+    uint32_t wanted, within;
+    choose_default(sa, &wanted, &within);
+    const struct shard_refine_sample sample = {.queries = sa->queries,
+                                               .n = sa->n < REFINE_QUERIES ? sa->n : REFINE_QUERIES,
+                                               .order = sa->order,
+                                               .nprobe = wanted < within ? wanted : within};
+    return m->space.pq.m == 0 ? WF_OK : shard_tune_refine(&m->space, &sample, &sa->kept, err);
+}
+
+static enum wf_code tune_lists(struct shard_made *m, struct shard_sample *sa, struct wf_error *err)
 {
     struct shard_measure *now = &m->measure;
     uint32_t wanted, within;
+    enum wf_code code = tune_first_pass(m, sa, err);
+    if (code != WF_OK) {
+        return code;
+    }
     choose_default(sa, &wanted, &within);
-    enum wf_code code = take_lists(m, sa, wanted < within ? wanted : within, share_most, err);
+    code = take_lists(m, sa, wanted < within ? wanted : within, share_most, err);
     if (code != WF_OK || now->recall >= recall_least) {
         now->settled = wanted > within;
         return code;
