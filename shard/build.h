@@ -22,6 +22,7 @@
 struct shard_build_space {
     const float *vectors; /* NULL: nobody has one */
 };
+struct shard_trials;
 struct shard_build {
     const struct wf_schema *schema;
     const struct wf_table *items;
@@ -34,10 +35,12 @@ struct shard_build {
     size_t n_rows;
     /*
      * Index per space: "" = the default (IVFn,SQfp16, n the power of two nearest 4 sqrt(rows), at
-     * least 1), or Flat | IVFn,Flat | IVFn,SQfp16 | IVFn,SQ8 | HNSWn | HNSWn,SQfp16. nprobe is
-     * measured for recall@10 >= .97 and stored.
+     * least 1), or Flat | IVFn,Flat | IVFn,SQfp16 | IVFn,SQ8 | IVFn,PQmx4fs,Refine(SQfp16) |
+     * IVFn,PQmx4fs,Refine(SQ8) | HNSWn | HNSWn,SQfp16. nprobe is measured for recall@10 >= .97 and
+     * stored.
      */
     const char *index;
+    const struct shard_trials *trials; /* trial.h: recorded; NULL: none */
     const float *const *sq8_min,
         *const *sq8_step; /* per space, over all shards (dim each); NULL unless SQ8 */
     uint64_t seed;

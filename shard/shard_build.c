@@ -19,6 +19,7 @@
 #include "ranking/features.h"
 #include "shard/made.h"
 #include "shard/mapped.h"
+#include "shard/trial.h"
 
 struct work {
     const struct shard_build *b;
@@ -405,6 +406,9 @@ static enum wf_code write_meta(struct work *wk, struct wf_error *err)
     json_t *meta = json_pack("{s:i, s:i, s:i, s:I, s:o, s:o}", "format", 2, "shard", (int)b->shard,
                              "n_shards", (int)b->n_shards, "rows", (json_int_t)wk->n, "spaces",
                              spaces, "features", features);
+    if (meta != NULL && b->trials != NULL) {
+        json_object_set_new(meta, "trials", shard_trials_json(b->trials));
+    }
     const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
     const size_t size = meta == NULL ? 0 : json_dumpb(meta, NULL, 0, flags);
     if (size == 0) {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "shard/build.h"
+#include "shard/trial.h"
 #include "tools/build_global.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
@@ -21,7 +22,8 @@
 
 struct args {
     const char *input, *index, *model, *out;
-    uint64_t shards, as_of, seed;
+    uint64_t shards, as_of, seed, memory;
+    double recall;
 };
 #define ARG(member) offsetof(struct args, member)
 static const struct tool_option options[] = {
@@ -29,9 +31,13 @@ static const struct tool_option options[] = {
     {"shards", TOOL_UINT, ARG(shards), "N", "Partitions; a SKU goes to jump(xxh3(SKU), N).", "1", 1,
      WF_SHARDS_MAX, false},
     {"index", TOOL_STR, ARG(index), "SPEC",
-     "Flat, IVFn,Flat, IVFn,SQfp16, IVFn,SQ8, HNSWn or HNSWn,SQfp16; auto: IVFn,SQfp16 with n by "
-     "size and nprobe measured.",
-     "auto", 0, 0, false},
+     "Flat, IVFn,Flat, IVFn,SQfp16, IVFn,SQ8, IVFn,PQx4fs,Refine(SQfp16), IVFn,PQx4fs,Refine(SQ8), "
+     "HNSWn or HNSWn,SQfp16; auto tries some and takes the cheapest. Without it IVFn,SQfp16 with n "
+     "by size.",
+     NULL, 0, 0, false},
+    {"recall", TOOL_REAL, ARG(recall), "R", "Recall@10 that auto wants.", "0.98", 0.5, 1, false},
+    {"memory", TOOL_UINT, ARG(memory), "BYTES",
+     "The most that auto may take for codes and indexes of one shard; 0: any.", "0", 0, 0, false},
     {"model", TOOL_STR, ARG(model), "FILE",
      "Ranker as weft train ranker writes it, with FILE.golden beside it.", NULL, 0, 0, false},
     {"as-of", TOOL_UINT, ARG(as_of), "STAMP", "Writes up to this stamp are in the data.", "0", 0, 0,
@@ -43,7 +49,9 @@ static const struct tool_option options[] = {
 /* One build on its way. */
 struct job {
     const struct args *args;
-    const char *index; /* as the shards take it: "" is auto */
+    const char *index; /* as the shards take it: "" is by size */
+    bool automatic;
+    struct shard_trials trials;
     struct tool_dataset *ds;
     struct tool_catalog *catalog;
     struct shard_build shard; /* what all shards have in common */
@@ -125,19 +133,19 @@ static void on_progress(void *ctx, const char *what, double share)
 static void prepare(struct job *j)
 {
     const struct wf_schema *schema = &j->ds->schema;
+    const bool sq8 = j->automatic || shard_index_is_sq8(j->index);
     uint32_t n_features;
     j->features = tool_item_features(j->catalog, &j->feature_ids, &n_features);
     for (unsigned s = 0; s < schema->n_spaces; s++) {
         const struct tool_npy *npy = &j->ds->spaces[s];
         j->spaces[s].vectors = npy->data;
-        if (shard_index_is_sq8(j->index)) {
+        if (sq8) {
             j->sq8[0][s] = wf_xarray(float, npy->dim);
             j->sq8[1][s] = wf_xarray(float, npy->dim);
             shard_sq8_ranges(&schema->spaces[s], npy->data, npy->rows, j->sq8[0][s], j->sq8[1][s]);
         }
     }
     split_rows(j);
-    const bool sq8 = shard_index_is_sq8(j->index);
     j->shard = (struct shard_build){.schema = schema,
                                     .items = &j->ds->items,
                                     .spaces = j->spaces,
@@ -153,13 +161,55 @@ static void prepare(struct job *j)
                                     .progress_ctx = j};
 }
 
+/* The rows of one shard. */
+static void take_shard(struct job *j, uint32_t shard)
+{
+    j->shard.shard = shard;
+    j->shard.rows = j->rows + j->starts[shard];
+    j->shard.n_rows = j->starts[shard + 1] - j->starts[shard];
+}
+
+static void print_trials(const struct shard_trials *t)
+{
+    fprintf(stderr, "%-36s %8s %9s %10s\n", "index", "recall", "us/query", "bytes/row");
+    for (uint32_t i = 0; i < t->n; i++) {
+        const struct shard_trial *at = &t->trials[i];
+        fprintf(stderr, "%-36s %8.4f %9.1f %10.1f%s\n", at->index, at->recall, at->micros,
+                at->bytes_per_row,
+                at->chosen ? "  <- taken"
+                : at->fits ? ""
+                           : "  too large");
+    }
+}
+
+/* The first shard with rows decides for all. */
+static enum wf_code choose_index(struct job *j, struct wf_error *err)
+{
+    const struct shard_wish wish = {.recall = j->args->recall, .memory = j->args->memory};
+    uint32_t shard = 0;
+    while (shard < j->shard.n_shards && j->starts[shard + 1] == j->starts[shard]) {
+        shard++;
+    }
+    if (shard == j->shard.n_shards) {
+        return WF_OK; /* nothing to try on */
+    }
+    take_shard(j, shard);
+    fprintf(stderr, "trying indexes on shard %u of %zu rows\n", shard, j->shard.n_rows);
+    enum wf_code code = shard_try(&j->shard, &wish, &j->trials, err);
+    if (code != WF_OK) {
+        return wf_prefix(err, "--index auto: ");
+    }
+    print_trials(&j->trials);
+    j->shard.index = shard_trials_index(&j->trials);
+    j->shard.trials = &j->trials;
+    return WF_OK;
+}
+
 static enum wf_code build_one(struct job *j, uint32_t shard, struct wf_error *err)
 {
     char *dir = wf_xprintf("%s/shard-%03u", j->temp, shard);
     char *path = wf_xprintf("%s/shard.weft", dir);
-    j->shard.shard = shard;
-    j->shard.rows = j->rows + j->starts[shard];
-    j->shard.n_rows = j->starts[shard + 1] - j->starts[shard];
+    take_shard(j, shard);
     enum wf_code code = wf_mkdirs(dir, err);
     if (code == WF_OK) {
         code = shard_build(&j->shard, path, err);
@@ -216,6 +266,9 @@ static enum wf_code build_all(struct job *j, struct wf_error *err)
     begin_manifest(j);
     prepare(j);
     enum wf_code code = build_global(j, err);
+    if (code == WF_OK && j->automatic) {
+        code = choose_index(j, err);
+    }
     if (code == WF_OK) {
         code = build_shards(j, err);
     }
@@ -253,7 +306,9 @@ static void job_fini(struct job *j)
 static enum wf_code run(const struct tool_call *call, struct wf_error *err)
 {
     const struct args *a = call->args;
-    struct job j = {.args = a, .index = strcmp(a->index, "auto") == 0 ? "" : a->index};
+    const bool automatic = a->index != NULL && strcmp(a->index, "auto") == 0;
+    struct job j = {.args = a, .automatic = automatic};
+    j.index = a->index == NULL || automatic ? "" : a->index;
     enum wf_code code = j.index[0] == '\0' ? WF_OK : shard_index_check(j.index, err);
     if (code != WF_OK) {
         const struct wf_error why = *err;
@@ -283,11 +338,17 @@ static enum wf_code run(const struct tool_call *call, struct wf_error *err)
 const struct tool_command tool_build = {
     .name = "build",
     .what = "make a generation of a dataset directory",
-    .examples = "weft build --input shop --shards 3 --out gen\n"
-                "weft build --input shop --shards 3 --model ranker.json --out gen\n"
-                "weft build --input shop --index Flat --out gen-exact\n",
+    .examples =
+        "weft build --input shop --shards 3 --out gen\n"
+        "weft build --input shop --shards 3 --model ranker.json --out gen\n"
+        "weft build --input shop --index Flat --out gen-exact\n"
+        "weft build --input shop --index auto --recall 0.95 --memory 2000000000 --out gen\n",
     .notes =
         "Nothing is visible under --out before the generation is whole.\n"
+        "auto builds a few indexes on up to 65,536 rows of the first shard and takes the one with "
+        "the\n"
+        "least CPU time per query that reaches --recall within --memory; below a tenth of a\n"
+        "difference the smaller one. What it saw is in the generation.\n"
         "Vectors of users in DIR/users/<space>.npy, in the order of DIR/users/ids.txt, take the\n"
         "place of the normalised means of the last 20 purchases.\n",
     TOOL_OPTIONS(options),
