@@ -451,7 +451,7 @@ static void prepare_numbers(const struct eval *e, struct step *st)
         rows += says == ZONE_ALL ? n : 0;
         for (uint32_t j = first; j < end && says == ZONE_SOME; j++) {
             const struct wf_filter_range *r = &st->node->ranges[j];
-            const double in = fmin(r->high, z->max) - fmax(r->low, z->min);
+            const double in = (double)fminf(r->high, z->max) - (double)fmaxf(r->low, z->min);
             rows += width > 0 && isfinite(width) ? n * in / width : n / 2;
             scanned += SHARD_ZONE_ROWS;
         }
