@@ -15,16 +15,36 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/epoch.h"
 #include "base/hash.h"
 #include "ranking/features.h"
+#include "shard/mapped.h"
 #include "tests/support/shard_fixture.h"
 
 enum { ROWS = 160, DIM = 12, MUTANTS = 1500 };
 static const uint64_t seed = 31337;
 
+/* Each kind of leaf, over the lists and zones that the shard has. */
+static void exercise_filters(const struct shard *s)
+{
+    static const char *const texts[] = {"colour in (\"colour 1\", \"colour 5\")",
+                                        "price between 20 and 60", "not stock",
+                                        "title = \"title of item 7\" or price >= 99"};
+    wf_epoch_thread_begin();
+    wf_epoch_enter();
+    for (unsigned i = 0; i < sizeof texts / sizeof texts[0] * 2; i++) {
+        const struct shard_allowed *allowed;
+        struct wf_error err;
+        (void)!shard_filters_get(s->filters, texts[i / 2], i % 2, &allowed, NULL, &err);
+    }
+    wf_epoch_leave();
+    wf_epoch_thread_end();
+}
+
 /* Asks for all there is, every way. */
 static void exercise(const struct shard *s)
 {
+    exercise_filters(s);
     float q[DIM] = {1, -1, 0.5F}, q2[8] = {0.5F, 0.25F};
     const struct wire_probe probes[] = {
         {.space = "first", .content_id = "", .vector = q, .dim = DIM, .k = 20},
