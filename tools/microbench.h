@@ -41,6 +41,6 @@ void microbench_run(const struct microbench_case *c, bool json);
 /* The stages. Each prints its cases; fails only when it cannot be set up. */
 typedef enum wf_code microbench_stage_fn(bool json, struct wf_error *err);
 microbench_stage_fn microbench_forest, microbench_mmr, microbench_merge, microbench_codec,
-    microbench_rpc, microbench_scan, microbench_search, microbench_filter;
+    microbench_rpc, microbench_scan, microbench_search, microbench_filter, microbench_open;
 
 #endif

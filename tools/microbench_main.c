@@ -18,6 +18,7 @@ static const struct {
     {"search", "a shard's search, beside bare FAISS on the same vectors", microbench_search},
     {"scan", "the scanning kernels, beside the memory limit and FAISS SQ8", microbench_scan},
     {"filter", "filtered searches, beside the unfiltered one", microbench_filter},
+    {"open", "opening a sealed shard and a first answer, beside FAISS", microbench_open},
     {"merge", "merging shard lists, beside qsort", microbench_merge},
     {"codec", "packing and unpacking candidates as columns, beside sub-messages", microbench_codec},
     {"rpc", "an empty unary call", microbench_rpc},

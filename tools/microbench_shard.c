@@ -183,7 +183,7 @@ uint32_t bench_shard_search(struct bench_shard *b, size_t query, const char *fil
                                      .dim = BENCH_DIM,
                                      .k = BENCH_K,
                                      .effort = effort};
-    const struct wire_search_request rq = {.generation = "bench",
+    const struct wire_search_request rq = {.generation = shard_generation(b->shard),
                                            .request_id = "",
                                            .probes = &probe,
                                            .n_probes = 1,

@@ -87,8 +87,9 @@ def lines(directory, name):
 class Cluster:
     """`weft up` over a generation, as a context manager."""
 
-    def __init__(self, gen, *arguments, env=None):
-        self.state = tempfile.mkdtemp(dir=scratch())
+    def __init__(self, gen, *arguments, env=None, state=None):
+        self.state = tempfile.mkdtemp(dir=scratch()) if state is None else str(state)
+        os.makedirs(self.state, exist_ok=True)
         with open(os.path.join(self.state, "up.log"), "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(
                 [BIN / "weft", "up", gen, "--state", self.state, *map(str, arguments)],
