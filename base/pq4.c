@@ -25,34 +25,47 @@ static void scan_plain(const uint8_t *table, uint32_t m, const unsigned char *pa
     }
 }
 
-static wf_pq4_scan_fn *kernel(void)
-{
-#if defined(__x86_64__)
-    switch (wf_vector_isa()) {
-    case WF_ISA_AVX512:
-        return wf_pq4_scan_avx512;
-    case WF_ISA_AVX2:
-        return wf_pq4_scan_avx2;
-    case WF_ISA_AUTO:
-    case WF_ISA_C:
-        break;
-    }
-#endif
-    return scan_plain;
-}
-
-void wf_pq4_scan(const uint8_t *table, uint32_t m, const unsigned char *packed, size_t blocks,
-                 uint16_t *sums)
-{
-    wf_assert(m % 4 == 0 && m <= WF_PQ4_PARTS_MAX);
-    kernel()(table, m, packed, blocks, sums);
-}
-
-uint32_t wf_pq4_reach(const uint16_t *sums, uint16_t least)
+static uint32_t reach_plain(const uint16_t *sums, uint16_t least)
 {
     uint32_t rows = 0;
     for (unsigned i = 0; i < WF_PQ4_BLOCK; i++) {
         rows |= (uint32_t)(sums[i] >= least) << i;
     }
     return rows;
+}
+
+struct kernels {
+    wf_pq4_scan_fn *scan;
+    wf_pq4_reach_fn *reach;
+};
+
+static const struct kernels *kernels(void)
+{
+    static const struct kernels plain = {scan_plain, reach_plain};
+#if defined(__x86_64__)
+    static const struct kernels avx2 = {wf_pq4_scan_avx2, wf_pq4_reach_avx2},
+                                avx512 = {wf_pq4_scan_avx512, wf_pq4_reach_avx512};
+    switch (wf_vector_isa()) {
+    case WF_ISA_AVX512:
+        return &avx512;
+    case WF_ISA_AVX2:
+        return &avx2;
+    case WF_ISA_AUTO:
+    case WF_ISA_C:
+        break;
+    }
+#endif
+    return &plain;
+}
+
+void wf_pq4_scan(const uint8_t *table, uint32_t m, const unsigned char *packed, size_t blocks,
+                 uint16_t *sums)
+{
+    wf_assert(m % 4 == 0 && m <= WF_PQ4_PARTS_MAX);
+    kernels()->scan(table, m, packed, blocks, sums);
+}
+
+uint32_t wf_pq4_reach(const uint16_t *sums, uint16_t least)
+{
+    return kernels()->reach(sums, least);
 }

@@ -53,3 +53,18 @@ void wf_pq4_scan_avx2(const uint8_t *table, uint32_t m, const unsigned char *pac
         store(&high, sums + 16);
     }
 }
+
+/* Bytes of 255 for the 16 sums that are at least `least`: nothing is left of least minus sum. */
+ALWAYS __m256i reaching(const uint16_t *sums, __m256i least)
+{
+    const __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)sums);
+    return _mm256_cmpeq_epi16(_mm256_subs_epu16(least, x), _mm256_setzero_si256());
+}
+
+uint32_t wf_pq4_reach_avx2(const uint16_t *sums, uint16_t least)
+{
+    const __m256i bound = _mm256_set1_epi16((short)least);
+    /* packs works in halves: its quarters come as 0, 2, 1, 3 */
+    const __m256i packed = _mm256_packs_epi16(reaching(sums, bound), reaching(sums + 16, bound));
+    return (uint32_t)_mm256_movemask_epi8(_mm256_permute4x64_epi64(packed, 0xd8));
+}

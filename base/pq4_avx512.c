@@ -78,3 +78,8 @@ void wf_pq4_scan_avx512(const uint8_t *table, uint32_t m, const unsigned char *p
         store_block(&last, sums);
     }
 }
+
+uint32_t wf_pq4_reach_avx512(const uint16_t *sums, uint16_t least)
+{
+    return _mm512_cmpge_epu16_mask(_mm512_loadu_si512(sums), _mm512_set1_epi16((short)least));
+}

@@ -82,9 +82,24 @@ static uint32_t least_sum(const struct first_pass *p)
     return sum > UINT16_MAX ? UINT16_MAX + 1 : (uint32_t)sum;
 }
 
-/* Rows of a block whose sum may reach the floor. */
-static uint32_t reaching(struct first_pass *p, const uint16_t *sums)
+/* L2: whether any of 32 rows may reach the floor. */
+static bool any_reaches(const struct first_pass *p, const uint16_t *sums, const float *norms)
 {
+    const float base = p->base, scale = p->table.scale, floor = p->top.floor;
+    unsigned any = 0;
+    for (size_t i = 0; i < SHARD_PQ_BLOCK; i++) {
+        any |= 2 * (base + scale * (float)sums[i]) - norms[i] >= floor;
+    }
+    return any != 0;
+}
+
+/* Rows of a block of n rows whose sum may reach the floor. */
+static uint32_t reaching(struct first_pass *p, const uint16_t *sums, uint32_t row, uint32_t n)
+{
+    if (p->s->pq.norms != NULL) {
+        const float *norms = p->s->pq.norms + row;
+        return n < SHARD_PQ_BLOCK || any_reaches(p, sums, norms) ? UINT32_MAX : 0;
+    }
     if (p->floor != p->top.floor) {
         p->floor = p->top.floor;
         p->least = least_sum(p);
@@ -122,9 +137,7 @@ static void pass_list(struct first_pass *p, uint32_t list)
         if (p->q->allowed != NULL) {
             rows = allowed_rows(p->q->allowed->bits, row, n);
         }
-        if (rows != 0 && s->pq.norms == NULL) {
-            rows &= reaching(p, sums);
-        }
+        rows &= rows == 0 ? 0 : reaching(p, sums, row, n);
         take(p, row, sums, rows);
         row += n;
     }

@@ -77,9 +77,12 @@ static void rows_that_reach_a_sum(void **state)
         uint16_t sums[WF_PQ4_BLOCK];
         fill(&r, (unsigned char *)sums, sizeof sums);
         const uint16_t least = round == 0 ? 0 : sums[round % WF_PQ4_BLOCK];
-        const uint32_t rows = wf_pq4_reach(sums, least);
-        for (unsigned i = 0; i < WF_PQ4_BLOCK; i++) {
-            assert_int_equal(rows >> i & 1, sums[i] >= least);
+        for (int isa = WF_ISA_C; isa <= WF_ISA_AVX512; isa++) {
+            wf_vector_isa_set((enum wf_isa)isa);
+            const uint32_t rows = wf_pq4_reach(sums, least);
+            for (unsigned i = 0; i < WF_PQ4_BLOCK; i++) {
+                assert_int_equal(rows >> i & 1, sums[i] >= least);
+            }
         }
     }
 }
