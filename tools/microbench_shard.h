@@ -2,7 +2,7 @@
  *
  * microbench_shard.h - the shard that several stages measure: a million vectors in clusters, twelve
  * feature columns, and attributes of known selectivity. Made in memory and in a directory under
- * TMPDIR that is removed. One thread.
+ * /tmp that is removed. One thread.
  */
 #ifndef TOOL_MICROBENCH_SHARD_H
 #define TOOL_MICROBENCH_SHARD_H
@@ -26,7 +26,7 @@ struct bench_shard {
     struct wf_table items;
     float *vectors, *features, *queries; /* BENCH_ROWS, and BENCH_QUERIES, x BENCH_DIM */
     uint32_t *rows;
-    char dir[256];
+    char dir[64];
     struct shard *shard;
     struct wf_arena arena;
 };
