@@ -66,8 +66,10 @@ void shard_close(struct shard *s); /* NULL is fine */
 /*
  * Probes and lookups. Errors: WF_PRECONDITION with reason WRONG_GENERATION or WRONG_SPACE;
  * WF_INVALID with reason UNKNOWN_SPACE, DIMENSION, UNKNOWN_VALUE (a feature), UNKNOWN_ATTRIBUTE,
- * UNSUPPORTED (filters; an effort that the index does not take), OUT_OF_RANGE; WF_EXHAUSTED when
- * the arena is too small. When `deadline` passes a probe stops between parts and says so.
+ * UNSUPPORTED (an effort that the index does not take, groups of texts, negatives under L2),
+ * OUT_OF_RANGE, those of wf_filter_parse; WF_EXHAUSTED when the arena is too small. When `deadline`
+ * passes a probe stops between parts and says so. A request with a filter needs a thread that is
+ * registered with base/epoch.h, as loop threads are.
  */
 WF_MUST_CHECK enum wf_code shard_search(const struct shard *s, const struct wire_search_request *rq,
                                         int64_t deadline, struct wf_arena *arena,

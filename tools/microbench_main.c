@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/config.h"
+#include "base/epoch.h"
 #include "tools/cli.h"
 #include "tools/microbench.h"
 
@@ -36,6 +37,7 @@ static int usage(FILE *to, int code)
 
 int main(int argc, char **argv)
 {
+    wf_epoch_thread_begin(); /* filtered searches read under it */
     const bool json = argc == 3 && strcmp(argv[2], "--json") == 0;
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         return usage(stdout, TOOL_EXIT_OK);

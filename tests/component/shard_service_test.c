@@ -289,14 +289,14 @@ static void errors_travel_with_reason_and_field(void **state)
             const char *reason, *field;
         } want[] = {{WF_PRECONDITION, "WRONG_GENERATION", ""},
                     {WF_PRECONDITION, "WRONG_SPACE", ""},
-                    {WF_INVALID, "UNSUPPORTED", "filter"},
+                    {WF_INVALID, "UNKNOWN_ATTRIBUTE", "filter"},
                     {WF_INVALID, "UNSUPPORTED", "probes[0].effort"}};
         struct query q;
         struct wire_search_response got;
         struct wf_error err = {0};
         make_query(&q, 1, what == 0 ? "0123456789abcdef" : fx.manifest->name);
         q.probe.content_id = what == 1 ? "first-v2" : "";
-        q.rq.filter = what == 2 ? "price < 3" : "";
+        q.rq.filter = what == 2 ? "pric < 3" : "";
         q.probe.effort = what == 3 ? (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = 7}
                                    : (struct wire_effort){0};
         wf_arena_reset(&a);
