@@ -11,6 +11,7 @@
 #include "shard/scan.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/clock.h"
@@ -34,7 +35,7 @@ enum wf_code shard_scan_begin(struct shard_scan *sc, const struct shard_space *s
     const uint32_t k = q->k < matched ? q->k : matched;
     *sc = (struct shard_scan){.s = s, .q = q};
     sc->scores = wf_arena_alloc64(a, SHARD_BLOCK_ROWS * sizeof(float));
-    sc->rows = wf_array(a, uint32_t, SHARD_BLOCK_ROWS);
+    sc->rows = wf_array(a, uint32_t, 2 * SHARD_BLOCK_ROWS);
     sc->picked = wf_array(a, uint32_t, SHARD_BLOCK_ROWS);
     if (sc->scores == NULL || sc->rows == NULL || sc->picked == NULL ||
         !shard_top_init(&sc->top, k == 0 ? 1 : k, q->rules, a)) {
@@ -143,14 +144,26 @@ void shard_scan_rows(struct shard_scan *sc, const uint32_t *rows, uint32_t n)
     }
 }
 
+static void compare_waiting(struct shard_scan *sc, uint32_t n)
+{
+    scan_block(sc, sc->rows, 0, n, NULL);
+    sc->waiting -= n;
+    memmove(sc->rows, sc->rows + n, sc->waiting * sizeof *sc->rows);
+}
+
+/* The few allowed rows of one list wait for those of the next: a full block hides the way to
+ * memory that each of them is. */
 static void scan_allowed(struct shard_scan *sc, uint32_t begin, uint32_t end)
 {
     const uint64_t *bits = sc->q->allowed->bits;
-    const uint32_t n = wf_bits_rows(bits, begin, end, sc->rows);
+    const uint32_t n = wf_bits_rows(bits, begin, end, sc->rows + sc->waiting);
     if (n > (end - begin) / 4 * PREFER_RANGE) {
         scan_block(sc, NULL, begin, end - begin, n == end - begin ? NULL : bits);
-    } else if (n > 0) {
-        scan_block(sc, sc->rows, 0, n, NULL);
+        return;
+    }
+    sc->waiting += n;
+    if (sc->waiting >= SHARD_BLOCK_ROWS) {
+        compare_waiting(sc, SHARD_BLOCK_ROWS);
     }
 }
 
@@ -169,6 +182,9 @@ void shard_scan_range(struct shard_scan *sc, uint32_t begin, uint32_t end)
 
 void shard_scan_end(struct shard_scan *sc, struct shard_hits *out)
 {
+    if (sc->waiting > 0) {
+        compare_waiting(sc, sc->waiting);
+    }
     shard_top_sort(&sc->top);
     out->hits = sc->top.hits;
     out->n = sc->top.n;

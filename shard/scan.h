@@ -23,7 +23,9 @@ struct shard_scan {
     bool estimating;
     struct wf_estimate estimate;
     float *scores; /* SHARD_BLOCK_ROWS each */
-    uint32_t *rows, *picked;
+    uint32_t *picked;
+    uint32_t *rows; /* allowed ones that wait to be compared: room for two blocks */
+    uint32_t waiting;
     uint64_t compared;
 };
 
