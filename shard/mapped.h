@@ -8,6 +8,7 @@
 #include "base/container.h"
 #include "base/generation.h"
 #include "base/idmap.h"
+#include "shard/feature_column.h"
 #include "shard/postings.h"
 #include "shard/shard.h"
 #include "shard/space.h"
@@ -24,10 +25,6 @@ struct shard_attr {
     const uint8_t *flags;
     struct shard_postings postings;
     const struct shard_zone *zones; /* number: of each SHARD_ZONE_ROWS rows; NULL: not made */
-};
-struct shard_feature {
-    uint32_t id;
-    const float *values; /* rows */
 };
 struct shard {
     struct wf_container *container; /* owned */

@@ -353,7 +353,7 @@ static enum wf_code write_features(struct work *wk, struct wf_error *err)
         for (uint32_t row = 0; row < wk->n; row++) {
             column[row] = b->features[(size_t)wk->item[row] * b->n_features + j];
         }
-        put_section(wk, "feature", f->name, NULL, column, wk->n * sizeof *column);
+        shard_feature_write(wk->w, f->name, column, wk->n);
     }
     wf_xfree(column);
     return code;

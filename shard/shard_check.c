@@ -210,6 +210,11 @@ enum wf_code shard_check(const struct shard *s, const atomic_bool *stop, struct 
             code = check_attr(s, &s->attrs[i], err);
         }
     }
+    for (uint32_t i = 0; i < s->n_features && code == WF_OK; i++) {
+        if (!shard_feature_check(&s->features[i], s->rows)) {
+            code = shard_lies(err, "section", "feature", "a code has no value");
+        }
+    }
     if (code == WF_OK) {
         code = shard_postings_check(s, err);
     }

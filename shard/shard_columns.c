@@ -130,10 +130,7 @@ static enum wf_code put_features(const struct shard_want *w, const uint32_t *row
         return shard_no_room(a, err);
     }
     for (uint32_t j = 0; j < w->n_features; j++) {
-        const float *values = w->features[j]->values;
-        for (uint32_t i = 0; i < n; i++) {
-            matrix[(size_t)i * w->n_features + j] = values[rows[i]];
-        }
+        shard_feature_gather(w->features[j], rows, n, matrix + j, w->n_features);
     }
     out->features = matrix;
     return WF_OK;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cgroup.h"
+#include "shard/coarse.h"
 #include "shard/mapped.h"
 
 enum { FILTER_CACHE = 64 << 20 };
@@ -48,6 +49,9 @@ void shard_memory_of(const struct wf_container *c, uint64_t bytes[SHARD_COMPONEN
     for (unsigned i = 0; i < wf_container_count(c); i++) {
         const struct wf_section *s = wf_container_at(c, i);
         bytes[component_of(s->name)] += s->size;
+        /* A graph is copied by its first search, with a word of place for each row. */
+        bytes[SHARD_BYTES_INDEX] += ends(s->name, "/levels") ? 3 * (uint64_t)s->size : 0;
+        bytes[SHARD_BYTES_INDEX] += ends(s->name, "/links") ? s->size : 0;
     }
 }
 
@@ -87,6 +91,10 @@ enum wf_code shard_memory_check(const struct wf_container *c, const struct shard
 void shard_memory(const struct shard *s, uint64_t bytes[SHARD_COMPONENTS])
 {
     memcpy(bytes, s->memory, sizeof s->memory);
+    for (unsigned i = 0; i < s->schema.n_spaces; i++) {
+        bytes[SHARD_BYTES_INDEX] += shard_coarse_bytes(s->spaces[i].coarse);
+    }
+    bytes[SHARD_BYTES_BITMAPS] = shard_filters_bytes(s->filters);
     bytes[SHARD_BYTES_BITMAPS] = shard_filters_bytes(s->filters);
 }
 

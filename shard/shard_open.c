@@ -153,17 +153,16 @@ static enum wf_code open_features(struct shard *s, const json_t *list, struct wf
     for (size_t i = 0; i < n; i++) {
         int id;
         const char *name;
-        const void *values;
         if (json_unpack(json_array_get(list, i), "{s:i, s:s}", "id", &id, "name", &name) != 0 ||
             id < 0) {
             return shard_lies(err, "section", "meta", "a feature has no id and name");
         }
-        const struct family f = {.s = s, .group = "feature", .name = name};
-        enum wf_code code = section(&f, NULL, s->rows, sizeof(float), &values, err);
+        struct shard_feature *f = &s->features[s->n_features++];
+        const enum wf_code code = shard_feature_open(s->container, name, s->rows, f, err);
         if (code != WF_OK) {
             return code;
         }
-        s->features[s->n_features++] = (struct shard_feature){.id = (uint32_t)id, .values = values};
+        f->id = (uint32_t)id;
     }
     return WF_OK;
 }
@@ -454,8 +453,8 @@ enum wf_code shard_map(struct wf_container *container, const struct wf_schema *s
     s->schema = *schema;
     snprintf(s->generation, sizeof s->generation, "%s", generation);
     shard_memory_of(container, s->memory);
-    for (int i = 0; i < SHARD_COMPONENTS; i++) {
-        s->bytes += s->memory[i];
+    for (unsigned i = 0; i < wf_container_count(container); i++) {
+        s->bytes += wf_container_at(container, i)->size;
     }
     const struct wf_section *meta = wf_container_find(container, "meta");
     json_t *json = meta == NULL ? NULL
