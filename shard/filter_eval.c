@@ -36,13 +36,17 @@ static const double cost_scan = 0.15;
 static const double cost_row = 3; /* looked up by itself */
 static const double cost_text = 15;
 
+struct text {
+    const char *bytes;
+    size_t size;
+};
 struct step {
     const struct wf_filter_node *node;
     const struct shard_attr *attr; /* leaves */
     uint32_t *codes;               /* keyword, flag: wanted values, rising; n_codes of them */
     uint32_t n_codes;
-    uint64_t *member; /* keyword with many codes and no posting lists: the codes as a set */
-    size_t *sizes;    /* text: of each value */
+    uint64_t *member;   /* keyword with many codes and no posting lists: the codes as a set */
+    struct text *texts; /* text: the values, shorter ones first, then by bytes; node->n of them */
     struct step *children;
     uint32_t n;   /* of children */
     double share; /* estimate: of the rows, that match */
@@ -126,24 +130,25 @@ static bool code_in(const struct step *st, uint32_t code)
     return low < st->n_codes && st->codes[low] == code;
 }
 
-static int by_bytes(const char *a, size_t n_a, const char *b, size_t n_b)
+/* Most texts differ in size, which costs no look at their bytes. */
+static int by_size(const void *a, const void *b)
 {
-    const int order = memcmp(a, b, n_a < n_b ? n_a : n_b);
-    return order != 0 ? order : (n_a > n_b) - (n_a < n_b);
+    const struct text *x = a, *y = b;
+    return x->size != y->size ? (x->size > y->size) - (x->size < y->size)
+                              : memcmp(x->bytes, y->bytes, x->size);
 }
 
 static bool text_in(const struct step *st, uint32_t row)
 {
-    const struct shard_attr *a = st->attr;
-    const char *text = a->bytes + a->offsets[row];
-    const size_t size = a->offsets[row + 1] - a->offsets[row];
-    if (size == 0) {
+    const uint32_t *offsets = st->attr->offsets;
+    const struct text text = {st->attr->bytes + offsets[row], offsets[row + 1] - offsets[row]};
+    if (text.size == 0) {
         return false; /* missing */
     }
     uint32_t low = 0, high = st->node->n;
     while (low < high) {
         const uint32_t mid = low + (high - low) / 2;
-        const int order = by_bytes(st->node->values[mid], st->sizes[mid], text, size);
+        const int order = by_size(&st->texts[mid], &text);
         if (order == 0) {
             return true;
         }
@@ -463,10 +468,12 @@ static void prepare_numbers(const struct eval *e, struct step *st)
 
 static void prepare_texts(struct eval *e, struct step *st)
 {
-    st->sizes = wf_array(&e->arena, size_t, st->node->n);
+    st->texts = wf_array(&e->arena, struct text, st->node->n);
     for (uint32_t i = 0; i < st->node->n; i++) {
-        st->sizes[i] = strlen(st->node->values[i]);
+        const char *value = st->node->values[i];
+        st->texts[i] = (struct text){value, strlen(value)};
     }
+    qsort(st->texts, st->node->n, sizeof *st->texts, by_size);
     st->share = fmin(.01 * st->node->n, .5);
     st->cost = cost_text;
 }
