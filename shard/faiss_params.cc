@@ -28,6 +28,8 @@ extern "C" int omp_get_max_threads(void);
 extern "C" void omp_set_num_threads(int);
 
 extern "C" {
+#include "base/bits.h"
+#include "base/clock.h"
 #include "shard/faiss_params.h"
 }
 
@@ -73,12 +75,19 @@ struct MappedLists : faiss::InvertedLists {
     }
 };
 
+// A walk was stopped by its deadline.
+struct Stopped {
+};
+
+constexpr uint64_t CLOCK_EVERY = 256; // distances, a power of two
+
 // Distance = minus the kernel's score; what is not a number is as far as can be.
 struct KernelDistance : faiss::DistanceComputer {
     const wf_codes *codes;
     const float *vectors; // decoded rows while a graph is built, else null
     const float *query = nullptr;
     uint64_t compared = 0;
+    int64_t deadline = INT64_MAX;
 
     KernelDistance(const wf_codes *c, const float *v) : codes(c), vectors(v)
     {
@@ -101,12 +110,26 @@ struct KernelDistance : faiss::DistanceComputer {
     }
     float operator()(idx i) override
     {
-        compared++;
+        if (++compared % CLOCK_EVERY == 0 && wf_now() >= deadline) {
+            throw Stopped();
+        }
         return of(query, i);
     }
     float symmetric_dis(idx i, idx j) override
     {
         return of(vectors + static_cast<size_t>(i) * codes->dim, j);
+    }
+};
+
+struct AllowedRows : faiss::IDSelector {
+    const uint64_t *bits;
+
+    explicit AllowedRows(const uint64_t *b) : bits(b)
+    {
+    }
+    bool is_member(idx row) const override
+    {
+        return wf_bit(bits, static_cast<uint32_t>(row));
     }
 };
 
@@ -376,25 +399,33 @@ wf_code shard_faiss_graph_open(const wf_codes *codes, const shard_graph *graph, 
     });
 }
 
-// NOLINTNEXTLINE(readability-function-size): what FAISS itself takes, and our error.
-wf_code shard_faiss_graph_search(const shard_faiss *ix, const float *query, uint32_t ef,
-                                 float *scores, int64_t *ids, uint64_t *compared, wf_error *err)
+// FAISS keeps its results in the caller's arrays, so they outlast a walk that is stopped.
+wf_code shard_faiss_graph_search(const shard_faiss *ix, shard_walk *walk, wf_error *err)
 {
     return guarded(err, [&] {
         if (ix->mapped.levels != nullptr) {
             std::call_once(ix->filled, fill_graph, &ix->mapped, ix->graph.get());
         }
         KernelDistance distance(&ix->codes, nullptr);
-        distance.set_query(query);
+        distance.set_query(walk->query);
+        distance.deadline = walk->deadline;
         faiss::VisitedTable visited(static_cast<int>(ix->graph->levels.size()));
+        AllowedRows allowed(walk->allowed);
         faiss::SearchParametersHNSW params;
-        params.efSearch = static_cast<int>(ef);
-        std::fill(ids, ids + ef, -1);
-        ix->graph->search(distance, static_cast<int>(ef), ids, scores, visited, &params);
-        for (uint32_t i = 0; i < ef; i++) {
-            scores[i] = -scores[i];
+        params.efSearch = static_cast<int>(walk->ef);
+        params.sel = walk->allowed == nullptr ? nullptr : &allowed;
+        std::fill(walk->ids, walk->ids + walk->ef, -1);
+        walk->stopped = false;
+        try {
+            ix->graph->search(distance, static_cast<int>(walk->ef), walk->ids, walk->scores,
+                              visited, &params);
+        } catch (const Stopped &) {
+            walk->stopped = true;
         }
-        *compared = distance.compared;
+        for (uint32_t i = 0; i < walk->ef; i++) {
+            walk->scores[i] = -walk->scores[i];
+        }
+        walk->compared = distance.compared;
         return WF_OK;
     });
 }

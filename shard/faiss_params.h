@@ -10,6 +10,7 @@
 #ifndef SHARD_FAISS_PARAMS_H
 #define SHARD_FAISS_PARAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,10 +67,18 @@ WF_MUST_CHECK enum wf_code shard_faiss_graph_check(const struct shard_graph *gra
 WF_MUST_CHECK enum wf_code shard_faiss_graph_open(const struct wf_codes *codes,
                                                   const struct shard_graph *graph,
                                                   struct shard_faiss **out, struct wf_error *err);
-/* The best `ef` rows met, in no order; ids[i] = -1 past the last. *compared counts distances. */
+/* One search. Rows that `allowed` lacks are walked through and never found. */
+struct shard_walk {
+    const float *query; /* dim floats */
+    uint32_t ef;
+    const uint64_t *allowed; /* bits over the rows (base/bits.h); NULL: all */
+    int64_t deadline;        /* looked at every few hundred distances */
+    float *scores;           /* ef, filled: of the best rows met, in no order */
+    int64_t *ids;            /* ef, filled: -1 past the last */
+    uint64_t compared;       /* filled: distances */
+    bool stopped;            /* filled: by the deadline, with what was found so far */
+};
 WF_MUST_CHECK enum wf_code shard_faiss_graph_search(const struct shard_faiss *ix,
-                                                    const float *query, uint32_t ef, float *scores,
-                                                    int64_t *ids, uint64_t *compared,
-                                                    struct wf_error *err);
+                                                    struct shard_walk *walk, struct wf_error *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "base/pool.h"
 #include "shard/refine.h"
 #include "shard/sample.h"
@@ -27,7 +28,7 @@ enum {
     CHUNK = 16
 };
 static const double recall_least = 0.95, recall_short = 0.9999;
-static const double share_wanted = 0.095, share_most = 0.1;
+static const double share_wanted = 0.095, share_most = 0.1, brute_share = 0.7;
 static const double errors_off = 1; /* standard errors between a mean and what is promised */
 
 /* Recalls at which a curve has points; the least effort and all of it are points too. */
@@ -304,46 +305,95 @@ static void calibrate(struct shard_made *m, const struct shard_sample *sa)
 
 /* ---- HNSW ---- */
 
-/* One curve per depth, by searches with rising ef, until nothing is missed or most rows are
- * compared. */
+/*
+ * Searches of one level with rising ef, until nothing is missed or brute force costs about as much.
+ * The last point stands for brute force: all rows for recall 1.
+ */
+static enum wf_code calibrate_level(struct shard_made *m, struct trial *t,
+                                    struct shard_curve *curves, struct wf_error *err)
+{
+    const struct shard_sample *sa = t->sa;
+    const uint32_t matched = sa->matched[t->level];
+    uint32_t depths = 1;
+    while (depths < sa->n_depths && 2 * sa->depths[depths] <= matched) {
+        depths++;
+    }
+    double least = 0, rows = 0;
+    uint32_t ef = EF_LEAST;
+    for (; ef <= EF_MOST && depths > 1 && least < recall_short && rows < brute_share * matched;
+         ef += ef / 2) {
+        t->effort = (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = ef};
+        for (t->depths = 1; t->depths < depths && sa->depths[t->depths] < ef; t->depths++) {
+        }
+        enum wf_code code = trial_run(t, err);
+        if (code != WF_OK) {
+            return code;
+        }
+        rows = trial_rows(t);
+        least = t->depths == depths ? 1 : 0;
+        for (uint32_t d = 1; d < t->depths; d++) {
+            const double recall = trial_promise(t, d);
+            least = fmin(least, recall);
+            add_point(&curves[(d - 1) * SAMPLE_LEVELS], ef, recall, rows);
+        }
+        if (t->level == 0 && m->space.effort == 0 && trial_promise(t, 0) >= SHARD_TARGET_DEFAULT) {
+            m->space.effort = ef;
+        }
+    }
+    for (uint32_t d = 1; d < depths; d++) {
+        add_point(&curves[(d - 1) * SAMPLE_LEVELS], ef, 1, matched);
+    }
+    return WF_OK;
+}
+
+/* The rows of a level as a filter. */
+static uint64_t *level_bits(const struct shard_sample *sa, uint32_t level)
+{
+    uint64_t *bits = wf_xarray(uint64_t, wf_bits_words(sa->space->n));
+    for (uint32_t row = 0; row < sa->space->n; row++) {
+        if (sa->level[row] >= level) {
+            wf_bit_set(bits, row);
+        }
+    }
+    return bits;
+}
+
+static enum wf_code calibrate_graph(struct shard_made *m, const struct shard_sample *sa,
+                                    struct shard_curve *curves, struct wf_error *err)
+{
+    struct trial t;
+    trial_init(&t, sa, sa->n < GRAPH_QUERIES ? sa->n : GRAPH_QUERIES);
+    enum wf_code code = WF_OK;
+    for (t.level = 0; t.level < SAMPLE_LEVELS && code == WF_OK; t.level++) {
+        uint64_t *bits = level_bits(sa, t.level);
+        const struct shard_allowed allowed = {.bits = bits, .matched = sa->matched[t.level]};
+        t.allowed = t.level == 0 ? NULL : &allowed;
+        code = calibrate_level(m, &t, curves + t.level, err);
+        wf_xfree(bits);
+    }
+    trial_fini(&t);
+    return code;
+}
+
 static enum wf_code tune_graph(struct shard_made *m, const struct shard_sample *sa,
                                struct wf_error *err)
 {
+    struct shard_curve curves[(SAMPLE_DEPTHS - 1) * SAMPLE_LEVELS] = {0};
+    enum wf_code code = calibrate_graph(m, sa, curves, err);
     struct shard_space *s = &m->space;
+    if (s->effort == 0) { /* never reached, or so few rows that any walk meets all */
+        s->effort = sa->matched[0] < 2 * sa->depths[1] ? EF_LEAST : EF_MOST;
+    }
+    code = code == WF_OK ? measure(sa, &m->measure, err) : code;
     struct shard_calibration *c = &s->calibration;
-    struct trial t;
-    trial_init(&t, sa, sa->n < GRAPH_QUERIES ? sa->n : GRAPH_QUERIES);
-    for (uint32_t d = 1; d < sa->n_depths; d++) {
-        c->curves[c->n++] = (struct shard_curve){.k = sa->depths[d], .selectivity = 1};
-    }
-    enum wf_code code = WF_OK;
-    double least = 0, rows = 0;
-    for (uint32_t ef = EF_LEAST; ef <= EF_MOST && least < recall_short && rows < s->n / 2.0;
-         ef += ef / 2) {
-        t.effort = (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = ef};
-        for (t.depths = 1; t.depths < sa->n_depths && sa->depths[t.depths] < ef; t.depths++) {
-        }
-        code = trial_run(&t, err);
-        if (code != WF_OK) {
-            break;
-        }
-        rows = trial_rows(&t);
-        least = t.depths == sa->n_depths ? 1 : 0;
-        for (uint32_t d = 1; d < t.depths; d++) {
-            const double recall = trial_promise(&t, d);
-            least = fmin(least, recall);
-            add_point(&c->curves[d - 1], ef, recall, rows);
-        }
-        if (s->effort == 0 && trial_promise(&t, 0) >= SHARD_TARGET_DEFAULT) {
-            s->effort = ef;
+    for (uint32_t i = 0; i < sizeof curves / sizeof curves[0]; i++) {
+        if (curves[i].n > 0) {
+            curves[i].k = sa->depths[1 + i / SAMPLE_LEVELS];
+            curves[i].selectivity = (float)sample_selectivities[i % SAMPLE_LEVELS];
+            c->curves[c->n++] = curves[i];
         }
     }
-    trial_fini(&t);
-    while (c->n > 0 && c->curves[c->n - 1].n == 0) {
-        c->n--; /* deeper than the space */
-    }
-    s->effort = s->effort == 0 ? EF_MOST : s->effort;
-    return code == WF_OK ? measure(sa, &m->measure, err) : code;
+    return code;
 }
 
 enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, const struct shard_build *b,

@@ -66,39 +66,70 @@ double shard_space_bound(const struct shard_space *s, double norm, double score)
 
 /* ---- HNSW ---- */
 
+/* The walk's ef; UINT32_MAX when comparing every allowed row costs no more, or only that will do.
+ */
+static uint32_t wanted_ef(const struct shard_space *s, const struct shard_query *q)
+{
+    const uint32_t matched = shard_query_matched(s, q);
+    const bool standard = q->effort.kind == WIRE_EFFORT_DEFAULT;
+    struct shard_effort e = {.effort = s->effort};
+    if (q->effort.kind == WIRE_EFFORT_EF) {
+        e.effort = q->effort.value;
+    } else if (!standard || q->allowed != NULL || (q->k > 10 && s->calibration.n > 0)) {
+        const double target = standard ? SHARD_TARGET_DEFAULT : (double)q->effort.recall;
+        e = shard_effort_for(&s->calibration, target, q->k, (double)matched / s->n);
+    }
+    /* A step of the walk compares about as many rows as a row has links. */
+    const bool few = q->allowed != NULL && matched <= (uint64_t)e.effort * s->spec.n;
+    if (e.effort == UINT32_MAX || few || (double)e.rows >= matched) {
+        return UINT32_MAX;
+    }
+    const uint32_t least = q->k + (q->k / 4 > SPARE_ROWS ? q->k / 4 : SPARE_ROWS);
+    e.effort = e.effort < least ? least : e.effort;
+    return e.effort < s->n ? e.effort : s->n;
+}
+
 static enum wf_code search_graph(const struct shard_space *s, const struct shard_query *q,
                                  struct wf_arena *a, struct shard_hits *out, struct wf_error *err)
 {
-    uint32_t ef = q->effort.kind == WIRE_EFFORT_EF ? q->effort.value : s->effort;
-    if (q->effort.kind == WIRE_EFFORT_RECALL) {
-        ef = shard_effort_for(&s->calibration, (double)q->effort.recall, q->k, 1).effort;
-    }
-    if (q->allowed != NULL || ef == UINT32_MAX) {
+    const uint32_t ef = wanted_ef(s, q), matched = shard_query_matched(s, q);
+    struct shard_scan sc;
+    if (ef == UINT32_MAX) {
         return shard_search_all(s, q, a, out, err);
     }
-    const uint32_t least = q->k + (q->k / 4 > SPARE_ROWS ? q->k / 4 : SPARE_ROWS);
-    ef = ef < least ? least : ef;
-    ef = ef < s->n ? ef : s->n;
-    struct shard_scan sc;
     enum wf_code code = shard_scan_begin(&sc, s, q, a, err);
     if (code != WF_OK) {
         return code;
     }
-    float *scores = wf_array(a, float, ef);
-    int64_t *ids = wf_array(a, int64_t, ef);
-    if (scores == NULL || ids == NULL) {
+    struct shard_walk walk = {.query = q->vector,
+                              .ef = ef,
+                              .allowed = q->allowed == NULL ? NULL : q->allowed->bits,
+                              .deadline = q->deadline,
+                              .scores = wf_array(a, float, ef),
+                              .ids = wf_array(a, int64_t, ef)};
+    if (walk.scores == NULL || walk.ids == NULL) {
         return shard_search_no_room(a, err);
     }
-    code = shard_faiss_graph_search(s->faiss, q->vector, ef, scores, ids, &sc.compared, err);
+    code = shard_faiss_graph_search(s->faiss, &walk, err);
     if (code != WF_OK) {
         return code;
     }
+    uint32_t found = 0;
     for (uint32_t i = 0; i < ef; i++) {
-        if (ids[i] >= 0 && ids[i] < (int64_t)s->n && scores[i] >= sc.top.floor) {
-            shard_scan_offer(&sc, (uint32_t)ids[i], scores[i]);
+        if (walk.ids[i] < 0 || walk.ids[i] >= (int64_t)s->n) {
+            continue;
+        }
+        found++;
+        if (walk.scores[i] >= sc.top.floor) {
+            shard_scan_offer(&sc, (uint32_t)walk.ids[i], walk.scores[i]);
         }
     }
-    *out = (struct shard_hits){.planned = 1, .done = 1, .plan = SHARD_PLAN_GRAPH};
+    if (found < (q->k < matched ? q->k : matched) && !walk.stopped &&
+        q->effort.kind != WIRE_EFFORT_EF) {
+        return shard_search_all(s, q, a, out, err); /* the filter's rows are far from the query */
+    }
+    sc.compared += walk.compared;
+    *out = (struct shard_hits){.planned = 1, .done = !walk.stopped, .plan = SHARD_PLAN_GRAPH};
     shard_scan_end(&sc, out);
     return WF_OK;
 }
