@@ -1,47 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the cluster answers: the same for every shard count, replica and instruction set; honest when parts are gone."""
-import ast
 import json
-import math
 import os
 import signal
 import struct
 import unittest
 
-from cluster import Cluster, dataset, generation, lines, scratch, wait_gone, weft
-
-
-def hits(answer):
-    return [(hit["sku"], hit["score"]) for hit in answer["hits"]]
-
-
-def skus_of(data):
-    return [json.loads(line)["sku"] for line in lines(data, "items.jsonl")]
-
-
-def read_npy(path):
-    """Rows of a little-endian float32 .npy of version 1."""
-    raw = path.read_bytes()
-    size = struct.unpack_from("<H", raw, 8)[0]
-    rows, dim = ast.literal_eval(raw[10 : 10 + size].decode())["shape"]
-    flat = struct.unpack_from(f"<{rows * dim}f", raw, 10 + size)
-    return [flat[i * dim : (i + 1) * dim] for i in range(rows)]
-
-
-def unit(row):
-    norm = math.sqrt(sum(x * x for x in row))
-    return [x / norm for x in row]
+from cluster import Cluster, dataset, generation, hits, lines, read_npy, skus_of, unit, wait_gone, weft, write_vector
 
 
 def user_of(i):
     """The i-th user that bought something."""
     return list(dict.fromkeys(line.split("\t")[0] for line in lines(dataset(), "interactions.tsv")[1:]))[i]
-
-
-def write_vector(name, values):
-    path = scratch() / name
-    path.write_text(" ".join(repr(float(v)) for v in values) + "\n", encoding="utf-8")
-    return path
 
 
 class SameAnswers(unittest.TestCase):

@@ -4,15 +4,18 @@
 WEFT_BIN names the directory of the programs, WEFT_SOURCE the checkout. Nothing here sleeps: a start is waited for by
 reading the line that `weft up` prints when it serves, an end by waiting for the process.
 """
+import ast
 import atexit
 import contextlib
 import functools
 import json
+import math
 import os
 import pathlib
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -82,6 +85,34 @@ def lines(directory, name):
     else:
         text = path.read_text(encoding="utf-8")
     return text.splitlines()
+
+
+def hits(answer):
+    return [(hit["sku"], hit["score"]) for hit in answer["hits"]]
+
+
+def skus_of(data):
+    return [json.loads(line)["sku"] for line in lines(data, "items.jsonl")]
+
+
+def read_npy(path):
+    """Rows of a little-endian float32 .npy of version 1."""
+    raw = path.read_bytes()
+    size = struct.unpack_from("<H", raw, 8)[0]
+    rows, dim = ast.literal_eval(raw[10 : 10 + size].decode())["shape"]
+    flat = struct.unpack_from(f"<{rows * dim}f", raw, 10 + size)
+    return [flat[i * dim : (i + 1) * dim] for i in range(rows)]
+
+
+def unit(row):
+    norm = math.sqrt(sum(x * x for x in row))
+    return [x / norm for x in row]
+
+
+def write_vector(name, values):
+    path = scratch() / name
+    path.write_text(" ".join(repr(float(v)) for v in values) + "\n", encoding="utf-8")
+    return path
 
 
 class Cluster:

@@ -63,6 +63,8 @@ class ForeignClient(unittest.TestCase):
             parsed = [descriptor_pb2.FileDescriptorProto.FromString(data)
                       for data in file.file_descriptor_response.file_descriptor_proto]
             self.assertIn("weft/v1/recommend.proto", [one.name for one in parsed])
+            methods = {method.name for one in parsed for service in one.service for method in service.method}
+            self.assertLessEqual({"Recommend", "RecommendBatch", "UploadExclusions"}, methods)
 
 
 if __name__ == "__main__":
