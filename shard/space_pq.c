@@ -17,6 +17,7 @@
 
 enum {
     REFINE_LEAST_K = 10, /* fewer hits wanted have as many rows scored */
+    REFINE_EXCLUDED = 3, /* rows scored for an excluded SKU */
     COST_FP16 = 8,       /* packed rows summed in the time in which one row is scored */
     COST_SQ8 = 4,
 };
@@ -26,11 +27,13 @@ static uint32_t row_cost(const struct shard_space *s)
     return s->codes.codec == WF_CODEC_SQ8 ? COST_SQ8 : COST_FP16;
 }
 
-/* Rows that are scored after the first pass: an excluded row may take the place of a hit. */
+/* Rows that are scored after the first pass. Which are excluded is seen then: at worst all of those
+ * are among the nearest, and deep ranks need fewer rows each. */
 static uint64_t refined(const struct shard_space *s, const struct shard_query *q)
 {
     const uint64_t k = q->k < REFINE_LEAST_K ? REFINE_LEAST_K : q->k;
-    return k * s->pq.refine + (q->rules == NULL ? 0 : q->rules->n_exclude);
+    const uint64_t excluded = q->rules == NULL ? 0 : q->rules->n_exclude;
+    return k * s->pq.refine + REFINE_EXCLUDED * excluded;
 }
 
 uint64_t shard_packed_cost(const struct shard_space *s, const struct shard_query *q,

@@ -17,6 +17,8 @@
 #include "base/bits.h"
 #include "base/hash.h"
 #include "shard/made.h"
+#include "shard/mapped.h"
+#include "tests/support/shard_fixture.h"
 
 enum { ROWS = 9000, MOST_DIM = 64, CLOUDS = 40, QUERIES = 30, K = 10 };
 static const uint64_t seed = 271828;
@@ -294,6 +296,61 @@ static void groups_compare_every_row(void **state)
     destroy(w);
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Without its 100 best rows a query finds the ten behind them. */
+static void excluded_rows_take_no_places(void **state)
+{
+    (void)state;
+    enum { EXCLUDED = 100 };
+    const struct catalog_shape shape = {
+        .n = ROWS, .dim = 32, .metric = WF_METRIC_IP, .clusters = 30, .seed = seed};
+    struct catalog *c = catalog_make(&shape);
+    struct shard *s = catalog_open(c, "IVF30,PQx4fs,Refine(SQfp16)", 0, 1);
+    struct shard_space space = s->spaces[0], without = space;
+    struct wf_arena a;
+    struct wf_error err;
+    uint32_t found = 0;
+    space.pq.refine = 8;
+    without.pq.m = 0;
+    wf_arena_init(&a, (size_t)64 << 20);
+    for (uint32_t i = 0; i < QUERIES; i++) {
+        uint64_t exclude[EXCLUDED];
+        struct shard_rules rules = {.ids = &s->ids, .exclude = exclude, .n_exclude = EXCLUDED};
+        struct shard_query q = {.vector = c->vectors[0] + (size_t)(17 * i) * shape.dim,
+                                .k = EXCLUDED,
+                                .effort = {.kind = WIRE_EFFORT_NPROBE, .value = 30},
+                                .deadline = INT64_MAX,
+                                .order = s->order};
+        struct shard_hits got, want;
+        assert_int_equal(shard_space_search(&without, &q, &a, &want, &err), WF_OK);
+        for (uint32_t j = 0; j < EXCLUDED; j++) {
+            size_t size;
+            const char *sku = wf_idmap_get(&s->ids, want.hits[j].row, &size);
+            exclude[j] = wf_hash64(sku, size);
+        }
+        qsort(exclude, EXCLUDED, sizeof exclude[0], by_value);
+        q.k = K;
+        q.rules = &rules;
+        assert_int_equal(shard_space_search(&space, &q, &a, &got, &err), WF_OK);
+        assert_int_equal(shard_space_search(&without, &q, &a, &want, &err), WF_OK);
+        assert_int_equal(got.n, K);
+        for (uint32_t j = 0; j < K; j++) {
+            assert_true(got.hits[j].score <= want.hits[0].score);
+            found += got.hits[j].score >= want.hits[K - 1].score;
+        }
+        wf_arena_reset(&a);
+    }
+    assert_true(found >= QUERIES * K * 97 / 100);
+    wf_arena_fini(&a);
+    shard_close(s);
+    catalog_free(c);
+}
+
 static void deadlines_and_limits_hold(void **state)
 {
     (void)state;
@@ -329,6 +386,7 @@ int main(void)
         cmocka_unit_test(company_changes_nothing),
         cmocka_unit_test(filters_hold),
         cmocka_unit_test(groups_compare_every_row),
+        cmocka_unit_test(excluded_rows_take_no_places),
         cmocka_unit_test(deadlines_and_limits_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
