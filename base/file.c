@@ -479,10 +479,25 @@ static size_t sequence_of(unsigned char c, unsigned char *least, unsigned char *
     return c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
 }
 
+/* Whether eight bytes are ASCII without NUL: no top bit, and none that taking 1 away would give
+ * one.
+ */
+static bool plain_word(const unsigned char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    return ((word | (word - ones)) & tops) == 0;
+}
+
 bool wf_utf8_valid(const char *s, size_t n)
 {
     const unsigned char *p = (const unsigned char *)s, *end = p + n;
     while (p < end) {
+        if (end - p >= 8 && plain_word(p)) {
+            p += 8;
+            continue;
+        }
         unsigned char least, most;
         const size_t size = sequence_of(*p, &least, &most);
         if (*p == 0 || size == 0 || size > (size_t)(end - p)) {

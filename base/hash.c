@@ -8,6 +8,9 @@
 
 #include <math.h>
 #include <xxhash.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h> /* the same functions for the processor at hand; the same hashes */
+#endif
 
 #include "base/arena.h"
 #include "base/error.h"

@@ -356,6 +356,20 @@ static void utf8_follows_the_standard(void **state)
         assert_false(wf_utf8_valid(bad[i], strlen(bad[i])));
     }
     assert_false(wf_utf8_valid("a\0b", 3));
+    char text[] = "words of eight bytes at once"; /* wherever the odd byte stands */
+    for (size_t i = 0; i + 1 < sizeof text; i++) {
+        const char kept[2] = {text[i], text[i + 1]};
+        static const char odd[] = {'\0', '\x80', '\xff', '\x7f', '\x01'};
+        for (size_t j = 0; j < sizeof odd; j++) {
+            text[i] = odd[j];
+            assert_int_equal(wf_utf8_valid(text, sizeof text - 1), j > 2);
+        }
+        text[i] = '\xc3';
+        text[i + 1] = '\xa9';
+        assert_int_equal(wf_utf8_valid(text, sizeof text - 1), i + 2 < sizeof text);
+        text[i] = kept[0];
+        text[i + 1] = kept[1];
+    }
 }
 
 #define WITH_DIR(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
