@@ -34,7 +34,7 @@ static const double cost_pass = 0.02; /* one pass over a bitmap and back */
 static const double cost_list = 0.5;  /* of a row in a posting list */
 static const double cost_scan = 0.15;
 static const double cost_row = 3; /* looked up by itself */
-static const double cost_text = 15;
+static const double cost_text = 1;
 
 struct text {
     const char *bytes;
@@ -47,6 +47,7 @@ struct step {
     uint32_t n_codes;
     uint64_t *member;   /* keyword with many codes and no posting lists: the codes as a set */
     struct text *texts; /* text: the values, shorter ones first, then by bytes; node->n of them */
+    uint32_t n_sizes;   /* text: distinct sizes of the values */
     struct step *children;
     uint32_t n;   /* of children */
     double share; /* estimate: of the rows, that match */
@@ -256,6 +257,22 @@ static void codes_in_zone(const struct step *st, uint32_t row, uint32_t n, uint6
     wf_bits_and(bits, hits, n);
 }
 
+/* Sizes are compared first: few texts have one that is wanted. */
+static void texts_in_zone(const struct step *st, uint32_t row, uint32_t n, uint64_t *bits)
+{
+    if (st->n_sizes <= SCANS_MAX && wf_bits_count(bits, 0, n) > FEW_IN_ZONE) {
+        uint64_t hits[ZONE_WORDS] = {0};
+        for (uint32_t i = 0; i < st->node->n; i++) {
+            const size_t size = st->texts[i].size;
+            if ((i == 0 || size != st->texts[i - 1].size) && size <= UINT32_MAX) {
+                shard_match_size(st->attr->offsets + row, n, (uint32_t)size, hits);
+            }
+        }
+        wf_bits_and(bits, hits, n);
+    }
+    keep_by_row(st, row, wf_bits_words(n), bits);
+}
+
 static bool any(const uint64_t *bits, size_t words)
 {
     uint64_t all = 0;
@@ -276,6 +293,8 @@ static void narrow_by_zones(const struct eval *e, const struct step *st, uint64_
         }
         if (st->attr->numbers != NULL) {
             numbers_in_zone(st, row, n, zone);
+        } else if (st->texts != NULL) {
+            texts_in_zone(st, row, n, zone);
         } else {
             codes_in_zone(st, row, n, zone);
         }
@@ -312,7 +331,7 @@ static uint32_t narrow_leaf(struct eval *e, const struct step *st, uint64_t *bit
         memset(bits, 0, e->words * sizeof *bits);
         return 0;
     }
-    if (st->attr->schema->type == WF_ATTR_TEXT || count <= e->rows / FEW_ONE_IN) {
+    if (count <= e->rows / FEW_ONE_IN) {
         keep_by_row(st, 0, e->words, bits);
     } else if (!coded || st->attr->postings.n == 0 || !narrow_by_lists(e, st, bits)) {
         narrow_by_zones(e, st, bits);
@@ -474,6 +493,9 @@ static void prepare_texts(struct eval *e, struct step *st)
         st->texts[i] = (struct text){value, strlen(value)};
     }
     qsort(st->texts, st->node->n, sizeof *st->texts, by_size);
+    for (uint32_t i = 0; i < st->node->n; i++) {
+        st->n_sizes += i == 0 || st->texts[i].size != st->texts[i - 1].size;
+    }
     st->share = fmin(.01 * st->node->n, .5);
     st->cost = cost_text;
 }

@@ -97,6 +97,30 @@ INLINE uint64_t code_plain(const uint32_t *x, union scan_constant c)
     return gather(bytes);
 }
 
+/* Sizes are the differences of 65 offsets. */
+INLINE uint32_t size_half(const uint32_t *x, union scan_constant c)
+{
+    uint32_t word = 0;
+    for (unsigned i = 0; i < 32; i++) {
+        word |= (uint32_t)(x[i + 1] - x[i] == c.code) << i;
+    }
+    return word;
+}
+
+INLINE uint64_t size_wide(const uint32_t *x, union scan_constant c)
+{
+    return size_half(x, c) | (uint64_t)size_half(x + 32, c) << 32;
+}
+
+INLINE uint64_t size_plain(const uint32_t *x, union scan_constant c)
+{
+    uint8_t bytes[64];
+    for (unsigned i = 0; i < 64; i++) {
+        bytes[i] = x[i + 1] - x[i] == c.code;
+    }
+    return gather(bytes);
+}
+
 INLINE uint64_t flag_plain(const uint8_t *x, union scan_constant c)
 {
     uint8_t bytes[64];
@@ -108,8 +132,9 @@ INLINE uint64_t flag_plain(const uint8_t *x, union scan_constant c)
 
 /* ---- a column ---- */
 
-/* What is behind the last whole word goes through a word of its own. */
-#define SCAN(name, target, type, word_of)                                                          \
+/* What is behind the last whole word goes through a word of its own; `more` elements are read
+ * behind the last row. */
+#define SCAN(name, target, type, more, word_of)                                                    \
     target static void name(const void *column, uint32_t n, union scan_constant c, uint64_t *bits) \
     {                                                                                              \
         const type *x = column;                                                                    \
@@ -118,20 +143,23 @@ INLINE uint64_t flag_plain(const uint8_t *x, union scan_constant c)
             bits[i] |= word_of(x + (size_t)i * 64, c);                                             \
         }                                                                                          \
         if (n % 64 != 0) {                                                                         \
-            type rest[64] = {0};                                                                   \
-            memcpy(rest, x + (size_t)whole * 64, n % 64 * sizeof *rest);                           \
+            type rest[64 + (more)] = {0};                                                          \
+            memcpy(rest, x + (size_t)whole * 64, (n % 64 + (more)) * sizeof *rest);                \
             bits[whole] |= word_of(rest, c) & (((uint64_t)1 << n % 64) - 1);                       \
         }                                                                                          \
     }
-SCAN(range_c, , float, range_plain)
-SCAN(range_avx2, AVX2, float, range_wide)
-SCAN(range_avx512, AVX512, float, range_wide)
-SCAN(code_c, , uint32_t, code_plain)
-SCAN(code_avx2, AVX2, uint32_t, code_wide)
-SCAN(code_avx512, AVX512, uint32_t, code_wide)
-SCAN(flag_c, , uint8_t, flag_plain)
-SCAN(flag_avx2, AVX2, uint8_t, flag_plain)
-SCAN(flag_avx512, AVX512, uint8_t, flag_plain)
+SCAN(range_c, , float, 0, range_plain)
+SCAN(range_avx2, AVX2, float, 0, range_wide)
+SCAN(range_avx512, AVX512, float, 0, range_wide)
+SCAN(code_c, , uint32_t, 0, code_plain)
+SCAN(code_avx2, AVX2, uint32_t, 0, code_wide)
+SCAN(code_avx512, AVX512, uint32_t, 0, code_wide)
+SCAN(size_c, , uint32_t, 1, size_plain)
+SCAN(size_avx2, AVX2, uint32_t, 1, size_wide)
+SCAN(size_avx512, AVX512, uint32_t, 1, size_wide)
+SCAN(flag_c, , uint8_t, 0, flag_plain)
+SCAN(flag_avx2, AVX2, uint8_t, 0, flag_plain)
+SCAN(flag_avx512, AVX512, uint8_t, 0, flag_plain)
 
 void shard_match_range(const float *x, uint32_t n, struct wf_filter_range range, uint64_t *bits)
 {
@@ -143,6 +171,12 @@ void shard_match_code(const uint32_t *codes, uint32_t n, uint32_t code, uint64_t
 {
     static scan_fn *const scans[] = {code_c, code_c, code_avx2, code_avx512};
     scans[wf_vector_isa()](codes, n, (union scan_constant){.code = code}, bits);
+}
+
+void shard_match_size(const uint32_t *offsets, uint32_t n, uint32_t size, uint64_t *bits)
+{
+    static scan_fn *const scans[] = {size_c, size_c, size_avx2, size_avx512};
+    scans[wf_vector_isa()](offsets, n, (union scan_constant){.code = size}, bits);
 }
 
 void shard_match_flag(const uint8_t *flags, uint32_t n, uint8_t flag, uint64_t *bits)

@@ -14,6 +14,8 @@
 /* bits |= the rows that match among n; bits has wf_bits_words(n) words. */
 void shard_match_range(const float *x, uint32_t n, struct wf_filter_range range, uint64_t *bits);
 void shard_match_code(const uint32_t *codes, uint32_t n, uint32_t code, uint64_t *bits);
+/* `offsets` has n + 1 elements; row i is `size` long when offsets[i + 1] - offsets[i] is. */
+void shard_match_size(const uint32_t *offsets, uint32_t n, uint32_t size, uint64_t *bits);
 void shard_match_flag(const uint8_t *flags, uint32_t n, uint8_t flag, uint64_t *bits);
 
 #endif

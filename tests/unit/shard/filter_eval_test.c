@@ -292,28 +292,31 @@ static void scans_are_the_same_everywhere(void **state)
     enum { N = 1000 };
     struct wf_random r = wf_random_of(seed, 99);
     float x[N];
-    uint32_t codes[N];
+    uint32_t codes[N], offsets[N + 1] = {0};
     uint8_t flags[N];
     for (int i = 0; i < N; i++) {
         const float special[] = {NAN, INFINITY, -INFINITY, -0.0F};
         x[i] = i % 9 == 0 ? special[i / 9 % 4] : (float)wf_random_normal(&r);
         codes[i] = (uint32_t)wf_random_below(&r, 3) - 1;
         flags[i] = (uint8_t)wf_random_below(&r, 3);
+        offsets[i + 1] = offsets[i] + (uint32_t)wf_random_below(&r, 4);
     }
     for (uint32_t n = 0; n < N; n += 1 + n / 3) {
         const struct wf_filter_range range = {n % 2 == 0 ? -INFINITY : -0.5F, 0};
-        uint64_t want[3][N / 64 + 1] = {0};
+        uint64_t want[4][N / 64 + 1] = {0};
         for (uint32_t i = 0; i < n; i++) {
             want[0][i / 64] |= (uint64_t)(x[i] >= range.low && x[i] <= range.high) << i % 64;
             want[1][i / 64] |= (uint64_t)(codes[i] == 1) << i % 64;
             want[2][i / 64] |= (uint64_t)(flags[i] == 0) << i % 64;
+            want[3][i / 64] |= (uint64_t)(offsets[i + 1] - offsets[i] == 2) << i % 64;
         }
         for (enum wf_isa isa = WF_ISA_C; isa <= WF_ISA_AVX512; isa++) {
-            uint64_t got[3][N / 64 + 1] = {0};
+            uint64_t got[4][N / 64 + 1] = {0};
             wf_vector_isa_set(isa);
             shard_match_range(x, n, range, got[0]);
             shard_match_code(codes, n, 1, got[1]);
             shard_match_flag(flags, n, 0, got[2]);
+            shard_match_size(offsets, n, 2, got[3]);
             assert_memory_equal(got, want, sizeof got);
         }
     }
