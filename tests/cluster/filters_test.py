@@ -2,9 +2,13 @@
 """Filters, exclusions, groups and dislikes, against plain Python over the whole catalog."""
 import functools
 import json
+import os
 import shutil
 import struct
+import sys
+import time
 import unittest
+from random import Random
 
 import grpc
 
@@ -295,6 +299,52 @@ class Narrowed(unittest.TestCase):
                               group_by={"attribute": "category"})
             want = best(self.scores, lambda i: i != 11, 30, "category")
             self.check(answer, want, self.scores)
+
+    # ---- all at once
+
+    def draw(self, random):
+        """A request, and what it lets through: (fields, allowed items, scores, group, most)."""
+        fields, allowed, scores = {"k": random.randint(1, 150), "exact": True}, [True] * len(catalog()), self.scores
+        group, most = None, 1
+        if random.random() < 0.7:
+            text, matches = random.choice(FILTERS)
+            fields["filter"] = text
+            allowed = [matches(item) for item in catalog()]
+        if random.random() < 0.5:
+            group, most = random.choice(("brand", "colour", "price", "in_stock", "category")), random.randint(1, 5)
+            fields["group_by"] = {"attribute": group, "max": most}
+        if random.random() < 0.5:
+            mode = random.choice(("NEGATIVE_MODE_SUBTRACT", "NEGATIVE_MODE_BEST_MINUS_WORST"))
+            weight, skus = random.choice((0.25, 0.5, 1.5)), random.sample(range(len(catalog())), random.randint(1, 5))
+            fields["negatives"] = {"skus": [catalog()[i]["sku"] for i in skus], "mode": mode, "weight": weight}
+            scores = self.disliked(mode, weight, self.query, [unit(stored()[i]) for i in skus])
+            allowed = [ok and i not in skus for i, ok in enumerate(allowed)]
+        if random.random() < 0.5:
+            gone = set(random.sample(range(len(catalog())), 1200)) | set(self.top(25))
+            file = scratch() / "gone.txt"
+            file.write_text("\n".join(catalog()[i]["sku"] for i in gone), encoding="utf-8")
+            fields["exclude"] = {"handle": weft("exclude", "--target", self.cluster.target, file).stdout.strip()}
+            allowed = [ok and i not in gone for i, ok in enumerate(allowed)]
+        return fields, allowed, scores, group, most
+
+    def test_mixtures_agree_with_the_catalog(self):
+        seed = int(os.environ.get("SEED") or time.time_ns())
+        print(f"seed {seed}", file=sys.stderr)
+        random = Random(seed)
+        with self.cluster.stub() as (pb, service):
+            for _ in range(40):
+                fields, allowed, scores, group, most = self.draw(random)
+                want = best(scores, lambda i: allowed[i], fields["k"], group, most)
+                self.check(self.ask(service, pb, **fields), want, scores, f"seed {seed} {fields}")
+
+    def test_bench_narrows_too(self):
+        file = scratch() / "seen.txt"
+        file.write_text(catalog()[0]["sku"], encoding="utf-8")
+        handle = weft("exclude", "--target", self.cluster.target, file).stdout.strip()
+        report = json.loads(weft("bench", "--target", self.cluster.target, "--rate", 50, "--seconds", 1, "--warmup", 0,
+                                 "--surface", "similar", "--filter", "price < 40", "--target-recall", 0.9,
+                                 "--exclude-handle", handle, "--json").stdout)
+        self.assertEqual((report["sent"], report["errors"], report["refused"]), (50, 0, 0))
 
     # ---- dislikes
 
