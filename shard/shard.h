@@ -3,9 +3,10 @@
  * shard.h - one partition of one generation, opened and asked.
  *
  * A shard is immutable: every function but open and close is safe from any thread. Opening verifies
- * checksums, maps the container and checks every offset, count and code in it, so that searching
- * checks nothing; content that lies is WF_DATA_LOSS. Requests are answered into the request's
- * arena; columns borrow dictionary strings from the mapping, which must outlive the reply.
+ * checksums, maps the container and checks every offset, count and code in it, or trusts a seal
+ * that says that this was done, so that searching checks nothing; content that lies is
+ * WF_DATA_LOSS. Requests are answered into the request's arena; columns borrow dictionary strings
+ * from the mapping, which must outlive the reply.
  */
 #ifndef SHARD_SHARD_H
 #define SHARD_SHARD_H

@@ -309,6 +309,38 @@ static void errors_travel_with_reason_and_field(void **state)
     unserve(&s);
 }
 
+/* Search and fetch; Stats still answers. */
+static void what_was_found_damaged_answers_nothing(void **state)
+{
+    (void)state;
+    struct served s;
+    struct wf_arena a;
+    struct query q;
+    struct wire_search_response got;
+    struct wf_error err = {0};
+    const ProtobufCMessage *reply;
+    serve(&s);
+    wf_arena_init(&a, 64 << 20);
+    struct rpc_peer *peer = connect_to(s.loop, s.address);
+    make_query(&q, 1, fx.manifest->name);
+    assert_int_equal(search(peer, &q.rq, &a, &got, &err), WF_OK);
+    shard_service_damaged(s.service);
+    assert_int_equal(search(peer, &q.rq, &a, &got, &err), WF_DATA_LOSS);
+    const struct wire_fetch_request rq = {
+        .generation = fx.manifest->name, .skus = everything, .n_skus = 1, .space = ""};
+    assert_int_equal(ask(peer, WIRE_FETCH, wire_fetch_request_message(&rq, &a), &a, &reply, &err),
+                     WF_DATA_LOSS);
+    assert_int_equal(ask(peer, WIRE_STATS, wire_stats_request_message(&a), &a, &reply, &err),
+                     WF_OK);
+    size_t size;
+    char *text = wf_metrics_text(s.metrics, &size);
+    assert_non_null(strstr(text, "weft_shard_failures_total{code=\"DATA_LOSS\"} 2\n"));
+    wf_xfree(text);
+    rpc_peer_close(peer);
+    wf_arena_fini(&a);
+    unserve(&s);
+}
+
 /* ---- the executable ---- */
 
 static const char *program(void)
@@ -497,6 +529,7 @@ int main(void)
         cmocka_unit_test(callers_get_what_the_shard_says),
         cmocka_unit_test(fetch_and_stats_answer),
         cmocka_unit_test(errors_travel_with_reason_and_field),
+        cmocka_unit_test(what_was_found_damaged_answers_nothing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
