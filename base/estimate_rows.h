@@ -16,27 +16,64 @@
 
 #include "base/estimate_kernels.h"
 
-static inline __attribute__((always_inline)) void
-walk(const struct wf_estimate *e, const uint32_t *rows, size_t first, size_t n, int32_t *sums)
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+/* The last rows, fewer than a block, the first of them repeated to fill it. */
+ALWAYS_INLINE void walk_rest(const struct wf_estimate *e, const struct wf_rows *rows, size_t i,
+                             int32_t *sums)
 {
-    const struct wf_rows all = {e->codes->data, e->codes->stride, rows, first, n};
-    const unsigned char *row[WF_BLOCK], *next[WF_BLOCK];
-    const size_t ahead = wf_rows_ahead(&all);
+    const unsigned char *row[WF_BLOCK];
+    int32_t rest[WF_BLOCK];
+    wf_rows_block(rows, i, i, row);
+    block(e, row, row, rest);
+    memcpy(sums + i, rest, (rows->n - i) * sizeof rest[0]);
+}
+
+/* Rows one behind the other: a block is an addition away from the one before. What is asked for may
+ * lie a block past the end, which is never read. */
+ALWAYS_INLINE size_t walk_range(const struct wf_estimate *e, const struct wf_rows *rows,
+                                size_t ahead, int32_t *sums)
+{
+    const size_t stride = rows->stride, n = rows->n;
+    const unsigned char *at = rows->data + rows->first * stride;
+    const unsigned char *then = at + (n > ahead ? ahead : 0) * stride;
     size_t i = 0;
-    wf_rows_begin(&all, ahead);
-    for (; i + WF_BLOCK <= n; i += WF_BLOCK) {
-        wf_rows_block(&all, i, i, row);
-        wf_rows_block(&all, i + ahead, n - 1, next);
-        wf_rows_ask_end(&all, next);
+    for (; i + WF_BLOCK <= n; i += WF_BLOCK, at += WF_BLOCK * stride) {
+        const unsigned char *const row[] = {at, at + stride, at + 2 * stride, at + 3 * stride};
+        const unsigned char *const next[] = {then, then + stride, then + 2 * stride,
+                                             then + 3 * stride};
+        wf_rows_ask_end(rows, next);
+        block(e, row, next, sums + i);
+        then = i + ahead + WF_BLOCK < n ? then + WF_BLOCK * stride : then;
+    }
+    return i;
+}
+
+ALWAYS_INLINE size_t walk_gathered(const struct wf_estimate *e, const struct wf_rows *rows,
+                                   size_t ahead, int32_t *sums)
+{
+    const unsigned char *row[WF_BLOCK], *next[WF_BLOCK];
+    size_t i = 0;
+    for (; i + WF_BLOCK <= rows->n; i += WF_BLOCK) {
+        wf_rows_block(rows, i, i, row);
+        wf_rows_block(rows, i + ahead, rows->n - 1, next);
+        wf_rows_ask_end(rows, next);
         block(e, row, next, sums + i);
     }
-    if (i == n) {
-        return;
+    return i;
+}
+
+ALWAYS_INLINE void walk(const struct wf_estimate *e, const uint32_t *rows, size_t first, size_t n,
+                        int32_t *sums)
+{
+    const struct wf_rows all = {e->codes->data, e->codes->stride, rows, first, n};
+    const size_t ahead = wf_rows_ahead(&all);
+    wf_rows_begin(&all, ahead);
+    const size_t done =
+        rows == NULL ? walk_range(e, &all, ahead, sums) : walk_gathered(e, &all, ahead, sums);
+    if (done < n) {
+        walk_rest(e, &all, done, sums);
     }
-    int32_t rest[WF_BLOCK]; /* the last rows, the first of them repeated to fill the block */
-    wf_rows_block(&all, i, i, row);
-    block(e, row, row, rest);
-    memcpy(sums + i, rest, (n - i) * sizeof rest[0]);
 }
 
 #endif

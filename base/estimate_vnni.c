@@ -11,45 +11,39 @@
 
 #define ALWAYS static inline __attribute__((always_inline))
 
-struct sums {
-    __m512i high, low;
-};
-
-ALWAYS struct sums add(struct sums s, __m512i high, __m512i low, __m512i code)
+/* 64 codes of each row, those in m. */
+ALWAYS void add(const struct wf_estimate *e, const unsigned char *const row[WF_BLOCK], size_t j,
+                __mmask64 m, __m512i high[WF_BLOCK], __m512i low[WF_BLOCK])
 {
-    return (struct sums){_mm512_dpbusd_epi32(s.high, code, high),
-                         _mm512_dpbusd_epi32(s.low, code, low)};
+    const __m512i h = _mm512_loadu_si512(e->high + j), l = _mm512_loadu_si512(e->low + j);
+    for (size_t r = 0; r < WF_BLOCK; r++) {
+        const __m512i code = _mm512_maskz_loadu_epi8(m, row[r] + j);
+        high[r] = _mm512_dpbusd_epi32(high[r], code, h);
+        low[r] = _mm512_dpbusd_epi32(low[r], code, l);
+    }
 }
 
 ALWAYS void block(const struct wf_estimate *e, const unsigned char *const row[WF_BLOCK],
                   const unsigned char *const next[WF_BLOCK], int32_t sums[WF_BLOCK])
 {
     const size_t d = e->codes->dim;
-    struct sums s[WF_BLOCK];
+    __m512i high[WF_BLOCK], low[WF_BLOCK];
     for (size_t r = 0; r < WF_BLOCK; r++) {
-        s[r] = (struct sums){_mm512_setzero_si512(), _mm512_setzero_si512()};
+        high[r] = low[r] = _mm512_setzero_si512();
     }
     size_t j = 0;
     for (; j + 64 <= d; j += 64) {
         wf_rows_ask(next, j);
-        const __m512i high = _mm512_loadu_si512(e->high + j), low = _mm512_loadu_si512(e->low + j);
-        for (size_t r = 0; r < WF_BLOCK; r++) {
-            s[r] = add(s[r], high, low, _mm512_loadu_si512(row[r] + j));
-        }
+        add(e, row, j, ~UINT64_C(0), high, low);
     }
     if (j < d) {
         wf_rows_ask(next, j);
-        const __mmask64 m = (UINT64_C(1) << (d - j)) - 1;
-        const __m512i high = _mm512_loadu_si512(e->high + j), low = _mm512_loadu_si512(e->low + j);
-        for (size_t r = 0; r < WF_BLOCK; r++) {
-            s[r] = add(s[r], high, low, _mm512_maskz_loadu_epi8(m, row[r] + j));
-        }
+        add(e, row, j, (UINT64_C(1) << (d - j)) - 1, high, low);
     }
-    __m512i total[WF_BLOCK];
     for (size_t r = 0; r < WF_BLOCK; r++) {
-        total[r] = _mm512_add_epi32(_mm512_slli_epi32(s[r].high, 7), s[r].low);
+        high[r] = _mm512_add_epi32(_mm512_slli_epi32(high[r], 7), low[r]);
     }
-    fold4(total, sums);
+    fold4(high, sums);
 }
 
 #include "base/estimate_rows.h"
