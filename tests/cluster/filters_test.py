@@ -302,7 +302,7 @@ class Narrowed(unittest.TestCase):
 
     # ---- all at once
 
-    def draw(self, random):
+    def draw(self, random, cluster=None):
         """A request, and what it lets through: (fields, allowed items, scores, group, most)."""
         fields, allowed, scores = {"k": random.randint(1, 150), "exact": True}, [True] * len(catalog()), self.scores
         group, most = None, 1
@@ -323,7 +323,7 @@ class Narrowed(unittest.TestCase):
             gone = set(random.sample(range(len(catalog())), 1200)) | set(self.top(25))
             file = scratch() / "gone.txt"
             file.write_text("\n".join(catalog()[i]["sku"] for i in gone), encoding="utf-8")
-            fields["exclude"] = {"handle": weft("exclude", "--target", self.cluster.target, file).stdout.strip()}
+            fields["exclude"] = {"handle": weft("exclude", "--target", (cluster or self.cluster).target, file).stdout.strip()}
             allowed = [ok and i not in gone for i, ok in enumerate(allowed)]
         return fields, allowed, scores, group, most
 
@@ -336,6 +336,28 @@ class Narrowed(unittest.TestCase):
                 fields, allowed, scores, group, most = self.draw(random)
                 want = best(scores, lambda i: allowed[i], fields["k"], group, most)
                 self.check(self.ask(service, pb, **fields), want, scores, f"seed {seed} {fields}")
+
+    def test_every_index_keeps_to_what_is_asked(self):
+        seed = int(os.environ.get("SEED") or time.time_ns())
+        print(f"seed {seed}", file=sys.stderr)
+        random = Random(seed)
+        for index in ("HNSW16", "IVF32,PQ12x4fs,Refine(SQ8)"):
+            gen = generation(shards=2, index=index, ranker=False, data=holey())
+            with Cluster(gen) as cluster, cluster.stub() as (pb, service):
+                for _ in range(20):
+                    fields, allowed, _, group, most = self.draw(random, cluster)
+                    fields["exact"] = False
+                    answer = self.ask(service, pb, **fields)
+                    message = f"seed {seed} {index} {fields}"
+                    found = [self.place[hit.sku] for hit in answer.hits]
+                    self.assertTrue(all(allowed[i] for i in found), message)
+                    values = [catalog()[i].get(group) for i in found if group and group in catalog()[i]]
+                    self.assertTrue(all(values.count(value) <= most for value in set(values)), message)
+                    want = best([0] * len(allowed), lambda i: allowed[i], fields["k"], group, most)
+                    if group:  # of the rows compared, which may hold fewer groups than there are
+                        self.assertLessEqual(len(found), len(want), message)
+                    else:
+                        self.assertEqual(len(found), len(want), message)
 
     def test_bench_narrows_too(self):
         file = scratch() / "seen.txt"
