@@ -24,6 +24,11 @@ class SameAnswers(unittest.TestCase):
             hits(cluster.query("--session", ",".join(skus[10:14]), "--k", 20)),
             hits(cluster.query("--user", user_of(1), "--k", 20)),
             hits(cluster.query("--surface", "trending", "--k", 20)),
+            hits(cluster.query("--items", skus[5], "--k", 20, "--filter", "price < 90 and not in_stock",
+                               "--group-by", "brand:2", "--exclude", skus[6])),
+            hits(cluster.query("--user", user_of(1), "--k", 20, "--dislike", skus[9], "--target-recall", 0.95)),
+            hits(cluster.query("--user", user_of(1), "--k", 20, "--dislike", f"{skus[9]},{skus[11]}",
+                               "--dislike-mode", "best-minus-worst")),
         ]
 
     def test_exact_is_brute_force_for_any_shard_count(self):
