@@ -23,6 +23,8 @@
 /* Costs in rows compared, measured with fp16 rows of 128 dimensions: starting on a list, and the
  * words of a bitmap that brute force walks. */
 enum { LIST_COST = 4, WORDS_PER_ROW = 16 };
+/* Most lists for a filter that follows the vectors, in times those for one that does not. */
+enum { WIDEN = 4 };
 
 /* ---- which lists ---- */
 
@@ -98,14 +100,19 @@ static enum wf_code nearest_lists(const struct shard_space *s, const struct shar
     return code;
 }
 
-static enum wf_code plan_lists(const struct shard_space *s, const struct shard_query *q,
-                               uint32_t want, struct wf_arena *a, struct shard_probes *out,
+struct listing {
+    uint32_t lists;
+    uint64_t rows; /* more lists, until they hold as many allowed rows; 0: no more */
+};
+
+static enum wf_code take_lists(const struct shard_space *s, const struct shard_query *q,
+                               struct listing want, struct wf_arena *a, struct shard_probes *out,
                                struct wf_error *err)
 {
     const bool capped =
         q->effort.kind == WIRE_EFFORT_DEFAULT && q->allowed == NULL && s->row_cap > 0;
     struct shard_top top;
-    enum wf_code code = nearest_lists(s, q, want, a, &top, err);
+    enum wf_code code = nearest_lists(s, q, want.lists * (want.rows > 0 ? WIDEN : 1), a, &top, err);
     if (code != WF_OK) {
         return code;
     }
@@ -113,7 +120,7 @@ static enum wf_code plan_lists(const struct shard_space *s, const struct shard_q
     if (out->lists == NULL) {
         return shard_search_no_room(a, err);
     }
-    for (uint32_t i = 0; i < top.n; i++) {
+    for (uint32_t i = 0; i < top.n && (i < want.lists || out->rows < want.rows); i++) {
         const uint32_t rows = list_rows(s, q, top.hits[i].row);
         if (capped && out->n > 0 && out->rows + rows > s->row_cap) {
             continue; /* a smaller list further out may still fit */
@@ -122,6 +129,25 @@ static enum wf_code plan_lists(const struct shard_space *s, const struct shard_q
         out->rows += rows;
     }
     return WF_OK;
+}
+
+/*
+ * The effort of a recall is known for filters that know nothing of the vectors. Where a filter
+ * follows them and the query lies elsewhere, the lists near it hold few allowed rows: then lists
+ * are added until there are as many rows as that effort meets on average.
+ */
+static enum wf_code plan_lists(const struct shard_space *s, const struct shard_query *q,
+                               uint32_t want, struct wf_arena *a, struct shard_probes *out,
+                               struct wf_error *err)
+{
+    enum wf_code code = take_lists(s, q, (struct listing){want, 0}, a, out, err);
+    if (code != WF_OK || q->allowed == NULL || q->effort.kind == WIRE_EFFORT_NPROBE ||
+        want >= s->spec.n) {
+        return code;
+    }
+    const uint64_t due = (uint64_t)want * shard_query_matched(s, q) / s->spec.n;
+    return out->rows >= due - due / 4 ? WF_OK
+                                      : take_lists(s, q, (struct listing){want, due}, a, out, err);
 }
 
 /* Whether comparing all allowed rows costs no more than `rows` of `lists` lists. */
