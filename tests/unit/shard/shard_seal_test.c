@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/epoch.h"
 #include "base/file.h"
 #include "shard/mapped.h"
 #include "shard/shard_scrub.h"
@@ -111,8 +112,8 @@ static long inside_codes(const struct fixture *f)
     return at;
 }
 
-static void ask(const struct shard *s, const struct fixture *f, struct wf_arena *a,
-                struct wire_search_response *out)
+static void ask(const struct shard *s, const struct fixture *f, const char *filter,
+                struct wf_arena *a, struct wire_search_response *out)
 {
     float q[DIM] = {1, -1, 0.5F};
     const struct wire_probe probe = {
@@ -120,7 +121,8 @@ static void ask(const struct shard *s, const struct fixture *f, struct wf_arena 
     assert_true(wf_normalise(q, DIM));
     const struct wire_search_request rq = {.generation = f->manifest->name,
                                            .request_id = "",
-                                           .filter = "",
+                                           .filter = filter,
+                                           .group_by = "",
                                            .vector_space = "",
                                            .probes = &probe,
                                            .n_probes = 1};
@@ -143,8 +145,8 @@ static void a_sealed_opening_answers_the_same(void **state)
     assert_int_equal(open_one(f, &sealed, &err), WF_OK);
     assert_true(shard_sealed(sealed));
     assert_false(shard_sealed(verified));
-    ask(verified, f, &a, &x);
-    ask(sealed, f, &a, &y);
+    ask(verified, f, "", &a, &x);
+    ask(sealed, f, "", &a, &y);
     assert_int_equal(x.sources[0].n, 50);
     assert_int_equal(y.sources[0].n, 50);
     assert_memory_equal(x.sources[0].scores, y.sources[0].scores, 50 * sizeof(float));
@@ -310,6 +312,17 @@ static void components_add_up_and_are_limited(void **state)
     assert_true(bytes[SHARD_BYTES_COLUMNS] >= rows * (4UL + 4 + 1 + 4 + 8));
     assert_true(bytes[SHARD_BYTES_IDS] >= rows * 20UL);
     assert_true(bytes[SHARD_BYTES_INDEX] >= rows * 8UL); /* the second space's permutations */
+    assert_int_equal(bytes[SHARD_BYTES_BITMAPS], 0);
+    struct wire_search_response found;
+    struct wf_arena a;
+    wf_arena_init(&a, 16 << 20);
+    wf_epoch_thread_begin();
+    ask(s, f, "price < 50", &a, &found);
+    wf_epoch_thread_end();
+    wf_arena_fini(&a);
+    uint64_t filtered[SHARD_COMPONENTS];
+    shard_memory(s, filtered);
+    assert_true(filtered[SHARD_BYTES_BITMAPS] >= rows / 8);
     shard_close(s);
 
     struct shard_open_options o = {.memory_limit = sum + (1 << 20), .filter_cache = 1 << 20};
