@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "base/arena.h"
+#include "base/epoch.h"
 #include "ranking/features.h"
 #include "tests/support/shard_fixture.h"
 
@@ -312,8 +313,14 @@ static void bad_requests_are_named(void **state)
     rq.generation = "yesterday";
     expect(fx.s, &rq, WF_PRECONDITION, "WRONG_GENERATION", "");
     rq = empty();
-    rq.filter = "price < 3";
-    expect(fx.s, &rq, WF_INVALID, "UNSUPPORTED", "filter");
+    rq.filter = "prise < 3";
+    wf_epoch_enter();
+    expect(fx.s, &rq, WF_INVALID, "UNKNOWN_ATTRIBUTE", "filter");
+    wf_epoch_leave();
+    rq = empty();
+    rq.group_by = "prise";
+    rq.group_max = 1;
+    expect(fx.s, &rq, WF_INVALID, "UNKNOWN_ATTRIBUTE", "group_by");
     rq = empty();
     rq.features = unknown_feature;
     rq.n_features = 2;
@@ -369,5 +376,8 @@ int main(void)
         cmocka_unit_test(bad_requests_are_named),
         cmocka_unit_test(any_arena_limit_is_an_outcome),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    wf_epoch_thread_begin();
+    const int failed = cmocka_run_group_tests(tests, setup, teardown);
+    wf_epoch_thread_end();
+    return failed;
 }
