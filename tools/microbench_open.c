@@ -166,12 +166,7 @@ enum wf_code microbench_open(bool json, struct wf_error *err)
                                     .peer_name = "faiss read_index",
                                     .process = true,
                                     .ctx = &b,
-                                    .config = {{"rows", BENCH_ROWS},
-                                               {"d", BENCH_DIM},
-                                               {"lists", BENCH_LISTS},
-                                               {"nprobe", BENCH_NPROBE},
-                                               {"k", BENCH_K},
-                                               {"features", BENCH_FEATURES}}};
+                                    .config = {BENCH_CONFIG}};
         microbench_run(&c, json);
         close_all(&b);
         c.label = "every byte verified, to the first answer";

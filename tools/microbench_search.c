@@ -48,12 +48,7 @@ enum wf_code microbench_search(bool json, struct wf_error *err)
                                           .peer = bare,
                                           .peer_name = "faiss",
                                           .ctx = &b,
-                                          .config = {{"rows", BENCH_ROWS},
-                                                     {"d", BENCH_DIM},
-                                                     {"lists", BENCH_LISTS},
-                                                     {"nprobe", BENCH_NPROBE},
-                                                     {"k", BENCH_K},
-                                                     {"features", BENCH_FEATURES}}};
+                                          .config = {BENCH_CONFIG}};
         microbench_run(&c, json);
     }
     bench_faiss_fini(&b.faiss);

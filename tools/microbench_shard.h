@@ -21,6 +21,14 @@ enum {
     BENCH_FEATURES = 12
 };
 
+/* For struct microbench_case: what an unfiltered query of this shard is like. */
+#define BENCH_CONFIG                                                                               \
+    {"rows", BENCH_ROWS}, {"d", BENCH_DIM}, {"lists", BENCH_LISTS}, {"nprobe", BENCH_NPROBE},      \
+        {"k", BENCH_K},                                                                            \
+    {                                                                                              \
+        "features", BENCH_FEATURES                                                                 \
+    }
+
 struct bench_shard {
     struct wf_schema schema; /* number "share": uniform in 0..1; keyword "shelf": 0..999 */
     struct wf_table items;
