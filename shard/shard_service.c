@@ -5,6 +5,7 @@
  */
 #include "shard/shard_service.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -15,6 +16,7 @@
 #include "base/epoch.h"
 #include "base/log.h"
 #include "proto/wire.h"
+#include "shard/audit.h"
 #include "shard/faiss_params.h"
 #include "shard/shard_scrub.h"
 #include "shard/space.h"
@@ -27,6 +29,10 @@ const struct wf_option shard_options[SHARD_N_OPTIONS] = {
      "Who picks candidates from IVF lists: FAISS or the scoring kernel; auto takes the faster one. "
      "Answers do not depend on it.",
      "auto|faiss|kernel", false},
+    {"search.audit_share", WF_REAL, WF_OPT(struct shard_conf, audit_share), "0.001", "0", "1",
+     "Share of the answered probes that are searched again exactly, in idle time and at most a "
+     "twentieth of one core, to tell the recall of what is served. 0: none.",
+     NULL, false},
     {"shard.generation", WF_STR, WF_OPT(struct shard_conf, generation), "", NULL, NULL,
      "Directory of the generation to serve.", NULL, false},
     {"shard.index", WF_INT, WF_OPT(struct shard_conf, index), "0", "0", "65535",
@@ -63,8 +69,14 @@ enum {
     M_INFO,
     M_SCRUBS,
     M_MEMORY,
+    M_RECALL,
+    M_RECALL_LOW,
+    M_RECALL_HIGH,
+    M_AUDITED,
+    M_AUDIT_DROPPED,
 };
 enum { SEARCH, FETCH, STATS };
+#define AUDIT_LOAD 0.05             /* of one core */
 #define SCRUB_SOON (10 * WF_SECOND) /* a cluster that starts has better to do */
 static const char *const methods[] = {"search", "fetch", "stats", NULL};
 static const char *const codes[] = {"INVALID_ARGUMENT",
@@ -99,6 +111,19 @@ const struct wf_metric shard_metrics[SHARD_N_METRICS] = {
                   "Verifications of the whole shard while it served.", "result", scrub_results},
     [M_MEMORY] = {"weft_shard_memory_bytes", WF_GAUGE, "Bytes mapped or allocated for the shard.",
                   "component", shard_component_names},
+    [M_RECALL] = {"weft_shard_audit_recall", WF_GAUGE,
+                  "Share of the exact answer that was given, mean of the last 1,000 audited probes "
+                  "for this many hits; NaN before the first.",
+                  "k", shard_audit_depths},
+    [M_RECALL_LOW] = {"weft_shard_audit_recall_low", WF_GAUGE,
+                      "Lower 95 % bound of weft_shard_audit_recall.", "k", shard_audit_depths},
+    [M_RECALL_HIGH] = {"weft_shard_audit_recall_high", WF_GAUGE,
+                       "Upper 95 % bound of weft_shard_audit_recall.", "k", shard_audit_depths},
+    [M_AUDITED] = {"weft_shard_audited_probes_total", WF_COUNTER,
+                   "Probes that were searched again exactly.", NULL, NULL},
+    [M_AUDIT_DROPPED] = {"weft_shard_audit_dropped_total", WF_COUNTER,
+                         "Sampled probes that were not: the queue was full, or a second too short.",
+                         NULL, NULL},
 };
 
 struct shard_service {
@@ -108,6 +133,7 @@ struct shard_service {
     struct wf_metrics *metrics;
     struct rpc_process *process;     /* NULL outside of one */
     struct shard_scrubber *scrubber; /* NULL: none */
+    struct shard_audit *audit;       /* NULL: none */
     atomic_bool damaged;             /* a scrub has found it so; nothing is answered any more */
 };
 
@@ -221,6 +247,7 @@ static void on_search(struct rpc_request *rq, const ProtobufCMessage *msg, void 
     }
     reply.micros = (uint64_t)((wf_now() - rpc_arrival(rq)) / WF_MICROSECOND);
     count_search(s, &asked, &reply, arena);
+    shard_audit_offer(s->audit, &asked, &reply);
     answer(s, rq, SEARCH, wire_search_response_message(&reply, &asked, arena));
 }
 
@@ -289,8 +316,21 @@ void shard_service_damaged(struct shard_service *s)
     atomic_store(&s->damaged, true);
 }
 
+enum wf_code shard_service_audit(struct shard_service *s, double share, double load,
+                                 struct wf_error *err)
+{
+    const struct shard_audit_config config = {.shard = s->shard,
+                                              .share = share,
+                                              .load = load,
+                                              .metrics = s->metrics,
+                                              .audited = M_AUDITED,
+                                              .dropped = M_AUDIT_DROPPED};
+    return shard_audit_create(&config, &s->audit, err);
+}
+
 void shard_service_destroy(struct shard_service *s)
 {
+    shard_audit_destroy(s->audit);
     wf_xfree(s);
 }
 
@@ -328,6 +368,16 @@ void shard_process_scrape(void *state)
     shard_memory(s->shard, bytes);
     for (unsigned i = 0; i < SHARD_COMPONENTS; i++) {
         wf_gauge(s->metrics, M_MEMORY, i, (double)bytes[i]);
+    }
+    struct shard_recall recall[SHARD_AUDIT_DEPTHS] = {0};
+    if (s->audit != NULL) {
+        shard_audit_read(s->audit, recall);
+    }
+    for (unsigned i = 0; i < SHARD_AUDIT_DEPTHS; i++) {
+        const bool any = recall[i].probes > 0;
+        wf_gauge(s->metrics, M_RECALL, i, any ? recall[i].recall : (double)NAN);
+        wf_gauge(s->metrics, M_RECALL_LOW, i, any ? recall[i].low : (double)NAN);
+        wf_gauge(s->metrics, M_RECALL_HIGH, i, any ? recall[i].high : (double)NAN);
     }
 }
 
@@ -405,6 +455,9 @@ enum wf_code shard_process_open(struct rpc_process *p, const void *conf, void **
     struct shard_service *s = shard_service_create(&config);
     s->process = p;
     code = start_scrub(s, c->scrub_ms, err);
+    if (code == WF_OK && c->audit_share > 0) {
+        code = shard_service_audit(s, c->audit_share, AUDIT_LOAD, err);
+    }
     if (code != WF_OK) {
         shard_process_close(s);
         return code;
@@ -425,6 +478,29 @@ void shard_process_ready(const void *state, char text[256])
     snprintf(text, 256, ",\"shard\":%u,\"replica\":%u", s->number, s->replica);
 }
 
+/* "audit" of the status: {} when nothing is audited. */
+static void audit_status(const struct shard_service *s, char *text, size_t size)
+{
+    struct shard_recall recall[SHARD_AUDIT_DEPTHS];
+    size_t at = 0;
+    text[0] = '\0';
+    if (s->audit == NULL) {
+        return;
+    }
+    shard_audit_read(s->audit, recall);
+    at = (size_t)snprintf(text, size, "\"generation\":\"%s\",\"k\":{", shard_generation(s->shard));
+    for (unsigned i = 0; i < SHARD_AUDIT_DEPTHS && at < size; i++) {
+        at += (size_t)snprintf(text + at, size - at,
+                               "%s\"%s\":{\"probes\":%u,\"recall\":%.4f,\"low\":%.4f,"
+                               "\"high\":%.4f}",
+                               i == 0 ? "" : ",", shard_audit_depths[i], recall[i].probes,
+                               recall[i].recall, recall[i].low, recall[i].high);
+    }
+    if (at < size) {
+        snprintf(text + at, size - at, "}");
+    }
+}
+
 char *shard_process_status(const void *state)
 {
     const struct shard_service *s = state;
@@ -436,20 +512,23 @@ char *shard_process_status(const void *state)
         at += (size_t)snprintf(memory + at, sizeof memory - at, "\"%s\":%llu,",
                                shard_component_names[i], (unsigned long long)bytes[i]);
     }
+    char audit[512];
+    audit_status(s, audit, sizeof audit);
     return wf_xprintf("{\"shard\":%u,\"n_shards\":%u,\"replica\":%u,\"incarnation\":\"%016llx\","
                       "\"generation\":\"%s\",\"documents\":%u,\"sealed\":%s,\"damaged\":%s,"
-                      "\"memory\":{%s\"limit\":%llu}}",
+                      "\"memory\":{%s\"limit\":%llu},\"audit\":{%s}}",
                       s->number, shard_count(s->shard), s->replica,
                       (unsigned long long)s->incarnation, shard_generation(s->shard),
                       shard_rows(s->shard), shard_sealed(s->shard) ? "true" : "false",
                       atomic_load(&s->damaged) ? "true" : "false", memory,
-                      (unsigned long long)shard_limit(s->shard));
+                      (unsigned long long)shard_limit(s->shard), audit);
 }
 
 void shard_process_close(void *state)
 {
     struct shard_service *s = state;
+    struct shard *shard = s->shard;
     shard_scrub_stop(s->scrubber);
-    shard_close(s->shard);
     shard_service_destroy(s);
+    shard_close(shard);
 }

@@ -16,13 +16,14 @@
 #include "rpc/rpc_process.h"
 #include "shard/shard.h"
 
-enum { SHARD_N_METHODS = 3, SHARD_N_OPTIONS = 20, SHARD_N_METRICS = 12 };
+enum { SHARD_N_METHODS = 3, SHARD_N_OPTIONS = 21, SHARD_N_METRICS = 17 };
 
 struct shard_conf {
     struct rpc_process_conf process;
     char *generation;
     int64_t index, replica;
     int select; /* enum shard_select */
+    double audit_share;
     char *seal;
     int64_t scrub_ms;
     uint64_t memory_limit, filter_cache;
@@ -38,6 +39,10 @@ struct shard_service_config {
     struct wf_metrics *metrics; /* of shard_metrics; borrowed */
 };
 struct shard_service *shard_service_create(const struct shard_service_config *config);
+/* Audits a share (over 0, at most 1) of the probes from now on, in at most `load` of one core;
+ * once, before anything is served. */
+WF_MUST_CHECK enum wf_code shard_service_audit(struct shard_service *s, double share, double load,
+                                               struct wf_error *err);
 /* From now on every search and fetch is DATA_LOSS. Thread-safe. */
 void shard_service_damaged(struct shard_service *s);
 void shard_service_destroy(struct shard_service *s);

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -341,6 +342,67 @@ static void what_was_found_damaged_answers_nothing(void **state)
     unserve(&s);
 }
 
+/* Value of one line of the metrics page. */
+static double gauge_of(const struct served *s, const char *name)
+{
+    size_t size;
+    shard_process_scrape(s->service);
+    char *text = wf_metrics_text(s->metrics, &size);
+    const char *at = strstr(text, name);
+    assert_non_null(at);
+    const double value = strtod(at + strlen(name), NULL);
+    wf_xfree(text);
+    return value;
+}
+
+/* Asks until this many probes were audited. */
+static void be_audited(struct served *s, struct rpc_peer *peer, uint32_t k,
+                       struct wire_effort effort, double probes)
+{
+    static const char audited[] = "\nweft_shard_audited_probes_total ";
+    const int64_t until = wf_now() + PATIENCE;
+    const double before = gauge_of(s, audited);
+    struct wf_arena a;
+    wf_arena_init(&a, 64 << 20);
+    for (uint32_t i = 0; gauge_of(s, audited) < before + probes && wf_now() < until; i++) {
+        struct query q;
+        struct wire_search_response got;
+        wf_arena_reset(&a);
+        make_query(&q, i % ROWS, fx.manifest->name);
+        q.probe.k = k;
+        q.probe.effort = effort;
+        must_search(peer, &q.rq, &a, &got);
+    }
+    wf_arena_fini(&a);
+}
+
+static void audits_tell_what_is_missed(void **state)
+{
+    (void)state;
+    struct served s;
+    struct wf_error err;
+    serve(&s);
+    assert_int_equal(shard_service_audit(s.service, 1, 1, &err), WF_OK);
+    struct rpc_peer *peer = connect_to(s.loop, s.address);
+    assert_true(isnan(gauge_of(&s, "weft_shard_audit_recall{k=\"100\"} ")));
+    const struct wire_effort one = {.kind = WIRE_EFFORT_NPROBE, .value = 1};
+    const struct wire_effort exact = {.kind = WIRE_EFFORT_EXACT};
+    be_audited(&s, peer, 100, one, 60);
+    be_audited(&s, peer, 10, exact, 60);
+    assert_true(gauge_of(&s, "weft_shard_audit_recall{k=\"100\"} ") < 0.95);
+    assert_true(gauge_of(&s, "weft_shard_audit_recall_high{k=\"100\"} ") < 1);
+    assert_true(gauge_of(&s, "weft_shard_audit_recall{k=\"10\"} ") == 1);
+    assert_true(gauge_of(&s, "weft_shard_audit_recall_low{k=\"10\"} ") > 0.9);
+    char *status = shard_process_status(s.service);
+    char want[96];
+    snprintf(want, sizeof want,
+             "\"audit\":{\"generation\":\"%s\",\"k\":{\"10\":{\"probes\":", fx.manifest->name);
+    assert_non_null(strstr(status, want));
+    wf_xfree(status);
+    rpc_peer_close(peer);
+    unserve(&s);
+}
+
 /* ---- the executable ---- */
 
 static const char *program(void)
@@ -528,6 +590,7 @@ int main(void)
         cmocka_unit_test(damaged_or_missing_data_end_with_five),
         cmocka_unit_test(callers_get_what_the_shard_says),
         cmocka_unit_test(fetch_and_stats_answer),
+        cmocka_unit_test(audits_tell_what_is_missed),
         cmocka_unit_test(errors_travel_with_reason_and_field),
         cmocka_unit_test(what_was_found_damaged_answers_nothing),
     };
