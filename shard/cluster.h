@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cluster.h - centroids and lists of an IVF index, by FAISS's k-means on every core. Build only.
+ * cluster.h - centroids and lists of an IVF index, on every core: by FAISS's k-means, or, where
+ * that would take an hour, by groups of centroids. Build only.
  */
 #ifndef SHARD_CLUSTER_H
 #define SHARD_CLUSTER_H
@@ -24,5 +25,18 @@ WF_MUST_CHECK enum wf_code shard_cluster(const struct shard_points *points, uint
 /* The list of each vector: that of its nearest centroid. */
 WF_MUST_CHECK enum wf_code shard_assign(const struct shard_points *points, const float *centroids,
                                         uint32_t lists, uint32_t *list, struct wf_error *err);
+
+/*
+ * The same for many lists, at a tenth of the cost: fewer points train, and a point is compared with
+ * the centroids of the groups near to it alone. Nearly always its list is that of its nearest
+ * centroid; it is the same for any number of cores.
+ */
+enum { SHARD_MANY_LISTS = 8192 };
+WF_MUST_CHECK enum wf_code shard_cluster_many(const struct shard_points *points, uint32_t lists,
+                                              uint64_t seed, float *centroids,
+                                              struct wf_error *err);
+WF_MUST_CHECK enum wf_code shard_assign_many(const struct shard_points *points,
+                                             const float *centroids, uint32_t lists, uint64_t seed,
+                                             uint32_t *list, struct wf_error *err);
 
 #endif

@@ -13,10 +13,14 @@
 #include <faiss/c_api/Index_c.h>
 #include <faiss/c_api/error_c.h>
 
+#include <cblas.h>
+#include <pthread.h>
+
 #include "base/arena.h"
+#include "base/pool.h"
 #include "shard/faiss_params.h"
 
-enum { ITERATIONS = 15, POINTS_PER_LIST = 256, ASSIGN_BLOCK = 65536 };
+enum { ITERATIONS = 15, POINTS_PER_LIST = 256, ASSIGN_CHUNK = 16384 };
 
 static enum wf_code failed(const char *what, struct wf_error *err)
 {
@@ -78,44 +82,74 @@ enum wf_code shard_cluster(const struct shard_points *points, uint32_t lists, ui
     return code;
 }
 
-static enum wf_code assign_all(FaissIndex *index, const struct shard_points *p, uint32_t lists,
-                               uint32_t *list, struct wf_error *err)
+/* ---- assignment ---- */
+
+struct assignment {
+    FaissIndex *index; /* over the centroids; searching is thread-safe */
+    const struct shard_points *points;
+    uint32_t lists;
+    uint32_t *list;
+    pthread_mutex_t mu; /* guards what follows */
+    enum wf_code code;
+    struct wf_error err;
+};
+
+static enum wf_code assign_range(const struct assignment *as, size_t begin, size_t end,
+                                 idx_t *labels, struct wf_error *err)
 {
-    idx_t *labels = wf_xarray(idx_t, ASSIGN_BLOCK);
-    enum wf_code code = WF_OK;
-    for (size_t at = 0; at < p->n && code == WF_OK; at += ASSIGN_BLOCK) {
-        const size_t n = p->n - at < ASSIGN_BLOCK ? p->n - at : ASSIGN_BLOCK;
-        if (faiss_Index_assign(index, (idx_t)n, p->x + at * p->d, labels, 1) != 0) {
-            code = failed("assignment", err);
-            break;
-        }
-        for (size_t i = 0; i < n && code == WF_OK; i++) {
-            if (labels[i] < 0 || labels[i] >= (idx_t)lists) {
-                code = wf_fail(err, WF_INTERNAL, "vector %zu has no nearest centroid", at + i);
-            } else {
-                list[at + i] = (uint32_t)labels[i];
-            }
-        }
+    const struct shard_points *p = as->points;
+    const size_t n = end - begin;
+    if (faiss_Index_assign(as->index, (idx_t)n, p->x + begin * p->d, labels, 1) != 0) {
+        return failed("assignment", err);
     }
+    for (size_t i = 0; i < n; i++) {
+        if (labels[i] < 0 || labels[i] >= (idx_t)as->lists) {
+            return wf_fail(err, WF_INTERNAL, "vector %zu has no nearest centroid", begin + i);
+        }
+        as->list[begin + i] = (uint32_t)labels[i];
+    }
+    return WF_OK;
+}
+
+static void assign_chunk(void *ctx, size_t begin, size_t end, unsigned thread)
+{
+    struct assignment *as = ctx;
+    struct wf_error err;
+    (void)thread;
+    idx_t *labels = wf_xarray(idx_t, end - begin);
+    const int threads = shard_faiss_threads(1);
+    const enum wf_code code = assign_range(as, begin, end, labels, &err);
+    shard_faiss_threads(threads);
     wf_xfree(labels);
-    return code;
+    if (code != WF_OK) {
+        pthread_mutex_lock(&as->mu);
+        as->code = code;
+        as->err = err;
+        pthread_mutex_unlock(&as->mu);
+    }
 }
 
 enum wf_code shard_assign(const struct shard_points *points, const float *centroids, uint32_t lists,
                           uint32_t *list, struct wf_error *err)
 {
-    const int threads = shard_faiss_threads(1);
+    const int blas = openblas_get_num_threads();
     FaissIndexFlat *index = NULL;
-    enum wf_code code = WF_OK;
-    if (faiss_IndexFlat_new_with(&index, points->d, metric_of(points->metric)) != 0 ||
-        faiss_Index_add(index, lists, centroids) != 0) {
-        code = failed("assignment", err);
-    } else {
-        code = assign_all(index, points, lists, list, err);
+    if (faiss_IndexFlat_new_with(&index, points->d, metric_of(points->metric)) != 0) {
+        return failed("assignment", err);
     }
-    if (index != NULL) {
+    if (faiss_Index_add(index, lists, centroids) != 0) {
         faiss_Index_free(index);
+        return failed("assignment", err);
     }
-    shard_faiss_threads(threads);
-    return code;
+    struct assignment as = {.index = index, .points = points, .lists = lists, .list = list};
+    pthread_mutex_init(&as.mu, NULL);
+    openblas_set_num_threads(1); /* the cores have a chunk each */
+    wf_parallel(0, points->n, ASSIGN_CHUNK, assign_chunk, &as);
+    openblas_set_num_threads(blas);
+    pthread_mutex_destroy(&as.mu);
+    faiss_Index_free(index);
+    if (as.code != WF_OK && err != NULL) {
+        *err = as.err;
+    }
+    return as.code;
 }

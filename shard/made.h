@@ -39,6 +39,8 @@ WF_MUST_CHECK enum wf_code shard_make(const struct shard_build *b, unsigned spac
 /* Norms and packed codes of a space whose codes and lists are in place. */
 WF_MUST_CHECK enum wf_code shard_make_first_pass(struct shard_made *m, uint64_t seed,
                                                  struct wf_error *err);
+/* Tells the build's progress what goes on. */
+void shard_report(const struct shard_build *b, const char *what, double share);
 void shard_made_fini(struct shard_made *m);
 /* Measures and sets effort and row_cap. `order` as in struct shard_query. */
 WF_MUST_CHECK enum wf_code shard_tune(struct shard_made *m, const uint32_t *order,

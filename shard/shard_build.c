@@ -33,7 +33,7 @@ struct work {
     struct wf_container_writer *w;
 };
 
-static void report(const struct shard_build *b, const char *what, double share)
+void shard_report(const struct shard_build *b, const char *what, double share)
 {
     if (b->progress != NULL) {
         b->progress(b->progress_ctx, what, share);
@@ -106,7 +106,6 @@ static enum wf_code make_spaces(struct work *wk, struct wf_error *err)
 {
     const unsigned n = wk->b->schema->n_spaces;
     for (; wk->n_made < n; wk->n_made++) {
-        report(wk->b, "index", (double)wk->n_made / n);
         enum wf_code code =
             shard_make(wk->b, wk->n_made, wk->by_sku, wk->n, &wk->made[wk->n_made], err);
         if (code != WF_OK) {
@@ -118,7 +117,7 @@ static enum wf_code make_spaces(struct work *wk, struct wf_error *err)
         if (i > 0) {
             link_space(wk, &wk->made[i]);
         }
-        report(wk->b, "tune", (double)i / n);
+        shard_report(wk->b, "tune", 0.8 + 0.1 * i / n);
         enum wf_code code = shard_tune(&wk->made[i], wk->order, wk->b, err);
         if (code != WF_OK) {
             return code;
@@ -504,10 +503,11 @@ enum wf_code shard_build(const struct shard_build *b, const char *path, struct w
                       .item = wf_xarray(uint32_t, n),
                       .row_of = wf_xarray(uint32_t, n),
                       .made = wf_xarray(struct shard_made, b->schema->n_spaces + 1)};
+    shard_report(b, "sort", 0);
     sort_skus(&wk);
     code = make_spaces(&wk, err);
     if (code == WF_OK) {
-        report(b, "write", 0);
+        shard_report(b, "write", 0.9);
         code = wf_container_create(path, &wk.w, err);
     }
     if (code == WF_OK) {
@@ -520,7 +520,7 @@ enum wf_code shard_build(const struct shard_build *b, const char *path, struct w
     }
     work_fini(&wk);
     if (code == WF_OK) {
-        report(b, "write", 1);
+        shard_report(b, "write", 1);
     }
     return code;
 }

@@ -8,11 +8,14 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/pool.h"
 #include "shard/cluster.h"
 #include "shard/made.h"
 
 /* Beyond these a code or a sum of products would not be finite. */
 static const float fp16_limit = 65504.0F, float_limit = 1e15F;
+
+enum { ENCODE_CHUNK = 4096 };
 
 /* Which items' vectors of which space. */
 struct source {
@@ -86,17 +89,22 @@ static enum wf_code read_input(const struct source *from, enum wf_codec codec, s
 }
 
 /* Centroids, and the list of each vector. */
-static enum wf_code make_lists(const struct input *in, uint64_t seed, struct shard_made *m,
-                               uint32_t *list, struct wf_error *err)
+static enum wf_code make_lists(const struct shard_build *b, const struct input *in,
+                               struct shard_made *m, uint32_t *list, struct wf_error *err)
 {
     struct shard_space *s = &m->space;
     const uint32_t dim = s->schema->dim, padded = wf_padded_dim(dim), lists = s->spec.n;
     const struct shard_points points = {
         .x = in->x, .n = in->n, .d = dim, .metric = s->schema->metric};
     float *packed = wf_xarray(float, (size_t)lists *dim);
-    enum wf_code code = shard_cluster(&points, lists, seed, packed, err);
+    shard_report(b, "cluster", 0.05);
+    const bool many = lists >= SHARD_MANY_LISTS;
+    enum wf_code code = many ? shard_cluster_many(&points, lists, b->seed, packed, err)
+                             : shard_cluster(&points, lists, b->seed, packed, err);
     if (code == WF_OK) {
-        code = shard_assign(&points, packed, lists, list, err);
+        shard_report(b, "assign", 0.5);
+        code = many ? shard_assign_many(&points, packed, lists, b->seed, list, err)
+                    : shard_assign(&points, packed, lists, list, err);
     }
     m->centroids = wf_xmalloc64((size_t)lists * padded * sizeof(float));
     memset(m->centroids, 0, (size_t)lists * padded * sizeof(float));
@@ -126,24 +134,43 @@ static uint32_t *order_by_list(const uint32_t *list, uint32_t n, uint32_t lists,
     return source;
 }
 
+struct encoding {
+    const struct input *in;
+    const uint32_t *source;
+    struct shard_made *m;
+    double *longest; /* of each thread */
+};
+
+static void encode_chunk(void *ctx, size_t begin, size_t end, unsigned thread)
+{
+    const struct encoding *e = ctx;
+    const struct wf_codes *codes = &e->m->space.codes;
+    const uint32_t dim = codes->dim;
+    float *decoded = wf_xarray(float, dim);
+    for (size_t i = begin; i < end; i++) {
+        const size_t from = e->source == NULL ? i : e->source[i];
+        wf_encode_row(codes, e->in->x + from * dim, e->m->codes + i * codes->stride);
+        wf_decode_row(codes, (uint32_t)i, decoded);
+        e->longest[thread] = fmax(e->longest[thread], sqrt((double)wf_dot(decoded, decoded, dim)));
+        e->m->places[i] = e->in->places[from];
+    }
+    wf_xfree(decoded);
+}
+
 /* Codes vector source[i] as row i; finds the longest. */
 static void encode(const struct input *in, const uint32_t *source, struct shard_made *m)
 {
     struct shard_space *s = &m->space;
-    const uint32_t dim = s->schema->dim;
+    const unsigned threads = wf_cores();
     m->codes = wf_xmalloc64((size_t)in->n * s->codes.stride + 64);
     m->places = wf_xarray(uint32_t, (size_t)in->n + 1);
     s->codes.data = m->codes;
-    float *decoded = wf_xarray(float, dim);
-    for (uint32_t i = 0; i < in->n; i++) {
-        const uint32_t from = source == NULL ? i : source[i];
-        wf_encode_row(&s->codes, in->x + (size_t)from * dim, m->codes + i * s->codes.stride);
-        wf_decode_row(&s->codes, i, decoded);
-        const double norm = sqrt((double)wf_dot(decoded, decoded, dim)) * (1 + 0x1p-10);
-        s->max_norm = norm > s->max_norm ? norm : s->max_norm;
-        m->places[i] = in->places[from];
+    struct encoding e = {.in = in, .source = source, .m = m, .longest = wf_xarray(double, threads)};
+    wf_parallel(threads, in->n, ENCODE_CHUNK, encode_chunk, &e);
+    for (unsigned i = 0; i < threads; i++) {
+        s->max_norm = fmax(s->max_norm, e.longest[i] * (1 + 0x1p-10));
     }
-    wf_xfree(decoded);
+    wf_xfree(e.longest);
 }
 
 /* Length of |min| + 255 step: what the error bound of 8-bit decoding is made of. */
@@ -184,7 +211,7 @@ static enum wf_code fill_space(const struct shard_build *b, const struct input *
     uint32_t *list = wf_xarray(uint32_t, (size_t)s->n + 1), *source = NULL;
     enum wf_code code = WF_OK;
     if (s->spec.kind == SHARD_IVF && s->n > 0) {
-        code = make_lists(in, b->seed, m, list, err);
+        code = make_lists(b, in, m, list, err);
         m->lists = wf_xarray(uint32_t, (size_t)s->spec.n + 1);
         source = code == WF_OK ? order_by_list(list, s->n, s->spec.n, m->lists) : NULL;
         s->lists = m->lists;
@@ -195,6 +222,7 @@ static enum wf_code fill_space(const struct shard_build *b, const struct input *
                                          .data = (const unsigned char *)m->centroids};
     }
     if (code == WF_OK) {
+        shard_report(b, "encode", 0.7);
         encode(in, source, m);
         code = shard_make_first_pass(m, b->seed, err);
     }
@@ -233,6 +261,7 @@ enum wf_code shard_make(const struct shard_build *b, unsigned space, const uint3
     s->decode_norm = decode_norm(&s->codes);
     const struct source from = {.b = b, .space = space, .by_sku = by_sku, .n = n};
     struct input in;
+    shard_report(b, "vectors", 0);
     code = read_input(&from, s->spec.codec, &in, err);
     if (code != WF_OK) {
         return code;
