@@ -24,6 +24,7 @@ struct args {
     const char *input, *index, *model, *out;
     uint64_t shards, as_of, seed, memory;
     double recall;
+    bool verbose;
 };
 #define ARG(member) offsetof(struct args, member)
 static const struct tool_option options[] = {
@@ -43,6 +44,7 @@ static const struct tool_option options[] = {
     {"as-of", TOOL_UINT, ARG(as_of), "STAMP", "Writes up to this stamp are in the data.", "0", 0, 0,
      false},
     {"seed", TOOL_UINT, ARG(seed), "N", "Of clustering and sampling.", "1", 0, 0, false},
+    {"verbose", TOOL_FLAG, ARG(verbose), NULL, "Say what each phase took.", NULL, 0, 0, false},
     {"out", TOOL_STR, ARG(out), "GEN", "Generation directory to make.", NULL, 0, 0, true},
 };
 
@@ -63,6 +65,7 @@ struct job {
     char *temp;
     struct wf_manifest *manifest;
     struct tool_progress progress;
+    struct tool_phases phases;
     size_t rows_done;
     uint32_t n_users;
 };
@@ -72,6 +75,7 @@ struct job {
 static enum wf_code load(struct job *j, struct wf_error *err)
 {
     uint64_t unknown = 0;
+    tool_phases_at(&j->phases, "read");
     enum wf_code code =
         tool_dataset_open(j->args->input, TOOL_LOAD_ITEMS | TOOL_LOAD_SPACES, &j->ds, err);
     for (unsigned s = 0; code == WF_OK && s < j->ds->schema.n_spaces; s++) {
@@ -87,6 +91,7 @@ static enum wf_code load(struct job *j, struct wf_error *err)
                        UINT32_MAX - 1);
     }
     if (code == WF_OK) {
+        tool_phases_at(&j->phases, "catalog");
         code = tool_catalog_open(j->ds, INT64_MAX, &j->catalog, &unknown, err);
     }
     if (code == WF_OK && unknown > 0) {
@@ -126,7 +131,7 @@ static void on_progress(void *ctx, const char *what, double share)
 {
     struct job *j = ctx;
     const size_t rows = j->starts[j->shard.shard + 1] - j->starts[j->shard.shard];
-    (void)what;
+    tool_phases_at(&j->phases, what);
     tool_progress_at(&j->progress, j->rows_done + (size_t)((double)rows * share));
 }
 
@@ -264,7 +269,9 @@ static void begin_manifest(struct job *j)
 static enum wf_code build_all(struct job *j, struct wf_error *err)
 {
     begin_manifest(j);
+    tool_phases_at(&j->phases, "prepare");
     prepare(j);
+    tool_phases_at(&j->phases, "global");
     enum wf_code code = build_global(j, err);
     if (code == WF_OK && j->automatic) {
         code = choose_index(j, err);
@@ -273,9 +280,14 @@ static enum wf_code build_all(struct job *j, struct wf_error *err)
         code = build_shards(j, err);
     }
     if (code == WF_OK) {
+        tool_phases_at(&j->phases, "manifest");
         code = wf_manifest_write(j->temp, j->manifest, err);
     }
-    return code == WF_OK ? wf_publish_dir(j->temp, j->args->out, err) : code;
+    if (code == WF_OK) {
+        code = wf_publish_dir(j->temp, j->args->out, err);
+    }
+    tool_phases_at(&j->phases, NULL);
+    return code;
 }
 
 static void print_done(const struct tool_call *call, const struct job *j)
@@ -307,7 +319,7 @@ static enum wf_code run(const struct tool_call *call, struct wf_error *err)
 {
     const struct args *a = call->args;
     const bool automatic = a->index != NULL && strcmp(a->index, "auto") == 0;
-    struct job j = {.args = a, .automatic = automatic};
+    struct job j = {.args = a, .automatic = automatic, .phases.on = a->verbose};
     j.index = a->index == NULL || automatic ? "" : a->index;
     enum wf_code code = j.index[0] == '\0' ? WF_OK : shard_index_check(j.index, err);
     if (code != WF_OK) {

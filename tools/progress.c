@@ -5,6 +5,8 @@
 #include "tools/progress.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -90,4 +92,22 @@ void tool_progress_end(struct tool_progress *p, uint64_t done)
     duration(seconds, took);
     fprintf(stderr, "%s%s: %s %s in %s, %s/s\n", p->tty ? "\r\033[K" : "", p->what, count, p->unit,
             took, speed);
+}
+
+void tool_phases_at(struct tool_phases *p, const char *what)
+{
+    if (!p->on || (what != NULL && p->what != NULL && strcmp(what, p->what) == 0)) {
+        return;
+    }
+    const int64_t wall = wf_now(), cpu = wf_now_cpu();
+    struct rusage use = {0};
+    getrusage(RUSAGE_SELF, &use);
+    if (p->what != NULL) {
+        fprintf(stderr, "phase %s: %.1f s, %.1f s of processor, %.2f GiB at most so far\n", p->what,
+                (double)(wall - p->wall) / (double)WF_SECOND,
+                (double)(cpu - p->cpu) / (double)WF_SECOND, (double)use.ru_maxrss * 0x1p-20);
+    }
+    p->what = what;
+    p->wall = wall;
+    p->cpu = cpu;
 }
