@@ -159,7 +159,7 @@ struct served {
     char address[64];
 };
 
-static void serve(struct served *s)
+static void serve_audited(struct served *s, double share)
 {
     struct wf_error err;
     assert_int_equal(shard_open(fx.generation, 0, NULL, &s->shard, &err), WF_OK);
@@ -167,6 +167,9 @@ static void serve(struct served *s)
     const struct shard_service_config config = {
         .shard = s->shard, .number = 0, .replica = 3, .metrics = s->metrics};
     s->service = shard_service_create(&config);
+    if (share > 0) {
+        assert_int_equal(shard_service_audit(s->service, share, 1, &err), WF_OK);
+    }
     shard_service_methods(s->methods);
     const struct rpc_loop_config loop = {
         .threads = 3, .thread_begin = shard_thread_begin, .thread_end = shard_thread_end};
@@ -180,6 +183,11 @@ static void serve(struct served *s)
                      WF_OK);
     rpc_server_serving(s->server, true);
     snprintf(s->address, sizeof s->address, "127.0.0.1:%d", rpc_server_port(s->server));
+}
+
+static void serve(struct served *s)
+{
+    serve_audited(s, 0);
 }
 
 static void unserve(struct served *s)
@@ -380,9 +388,7 @@ static void audits_tell_what_is_missed(void **state)
 {
     (void)state;
     struct served s;
-    struct wf_error err;
-    serve(&s);
-    assert_int_equal(shard_service_audit(s.service, 1, 1, &err), WF_OK);
+    serve_audited(&s, 1);
     struct rpc_peer *peer = connect_to(s.loop, s.address);
     assert_true(isnan(gauge_of(&s, "weft_shard_audit_recall{k=\"100\"} ")));
     const struct wire_effort one = {.kind = WIRE_EFFORT_NPROBE, .value = 1};
