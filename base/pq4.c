@@ -11,8 +11,9 @@
 #include "base/vector.h"
 
 static void scan_plain(const uint8_t *table, uint32_t m, const unsigned char *packed, size_t blocks,
-                       uint16_t *sums)
+                       const unsigned char *next, uint16_t *sums)
 {
+    (void)next; /* looking up is slower than memory */
     for (size_t b = 0; b < blocks; b++, sums += WF_PQ4_BLOCK) {
         memset(sums, 0, WF_PQ4_BLOCK * sizeof *sums);
         for (size_t part = 0; part < m; part++, packed += WF_PQ4_ENTRIES) {
@@ -59,10 +60,10 @@ static const struct kernels *kernels(void)
 }
 
 void wf_pq4_scan(const uint8_t *table, uint32_t m, const unsigned char *packed, size_t blocks,
-                 uint16_t *sums)
+                 const unsigned char *next, uint16_t *sums)
 {
     wf_assert(m % 4 == 0 && m <= WF_PQ4_PARTS_MAX);
-    kernels()->scan(table, m, packed, blocks, sums);
+    kernels()->scan(table, m, packed, blocks, next == NULL ? packed : next, sums);
 }
 
 uint32_t wf_pq4_reach(const uint16_t *sums, uint16_t least)

@@ -17,9 +17,10 @@
 enum { WF_PQ4_BLOCK = 32, WF_PQ4_ENTRIES = 16, WF_PQ4_PARTS_MAX = 256 };
 
 /* table: m x 16; packed: blocks x m x 16; sums: blocks x 32, each below 65,536. m is a multiple of
- * 4 and at most WF_PQ4_PARTS_MAX. */
+ * 4 and at most WF_PQ4_PARTS_MAX. `next` (may be NULL): what will be scanned after this; as many
+ * bytes are fetched meanwhile. */
 void wf_pq4_scan(const uint8_t *table, uint32_t m, const unsigned char *packed, size_t blocks,
-                 uint16_t *sums);
+                 const unsigned char *next, uint16_t *sums);
 /* Rows of one block whose sum is at least `least`: row i is bit i. */
 uint32_t wf_pq4_reach(const uint16_t *sums, uint16_t least);
 

@@ -36,13 +36,14 @@ ALWAYS void store(const struct pair *p, uint16_t *sums)
 }
 
 void wf_pq4_scan_avx2(const uint8_t *table, uint32_t m, const unsigned char *packed, size_t blocks,
-                      uint16_t *sums)
+                      const unsigned char *next, uint16_t *sums)
 {
     const __m256i nibble = _mm256_set1_epi8(15);
     const size_t bytes = (size_t)m * WF_PQ4_ENTRIES;
-    for (size_t b = 0; b < blocks; b++, packed += bytes, sums += WF_PQ4_BLOCK) {
+    for (size_t b = 0; b < blocks; b++, packed += bytes, next += bytes, sums += WF_PQ4_BLOCK) {
         struct pair low = {_mm256_setzero_si256(), _mm256_setzero_si256()}, high = low;
         for (size_t at = 0; at < bytes; at += 32) {
+            _mm_prefetch((const char *)(next + at), _MM_HINT_T0);
             const __m256i codes = _mm256_loadu_si256((const __m256i *)(const void *)(packed + at));
             const __m256i entries = _mm256_loadu_si256((const __m256i *)(const void *)(table + at));
             const __m256i upper = _mm256_and_si256(_mm256_srli_epi16(codes, 4), nibble);

@@ -54,16 +54,19 @@ ALWAYS void store_block(const struct block *b, uint16_t *sums)
 }
 
 void wf_pq4_scan_avx512(const uint8_t *table, uint32_t m, const unsigned char *packed,
-                        size_t blocks, uint16_t *sums)
+                        size_t blocks, const unsigned char *next, uint16_t *sums)
 {
     const __m512i zero = _mm512_setzero_si512();
     const struct block none = {{zero, zero}, {zero, zero}};
     const size_t bytes = (size_t)m * WF_PQ4_ENTRIES;
     size_t b = 0;
-    for (; b + 2 <= blocks; b += 2, packed += 2 * bytes, sums += (size_t)2 * WF_PQ4_BLOCK) {
+    for (; b + 2 <= blocks;
+         b += 2, packed += 2 * bytes, next += 2 * bytes, sums += (size_t)2 * WF_PQ4_BLOCK) {
         struct block one = none, two = none;
         for (size_t at = 0; at < bytes; at += 64) {
             const __m512i entries = _mm512_loadu_si512(table + at);
+            _mm_prefetch((const char *)(next + at), _MM_HINT_T0);
+            _mm_prefetch((const char *)(next + bytes + at), _MM_HINT_T0);
             look_up(&one, entries, packed + at);
             look_up(&two, entries, packed + bytes + at);
         }

@@ -8,7 +8,7 @@
 #include "base/pq4.h"
 
 typedef void wf_pq4_scan_fn(const uint8_t *table, uint32_t m, const unsigned char *packed,
-                            size_t blocks, uint16_t *sums);
+                            size_t blocks, const unsigned char *next, uint16_t *sums);
 typedef uint32_t wf_pq4_reach_fn(const uint16_t *sums, uint16_t least);
 wf_pq4_scan_fn wf_pq4_scan_avx2, wf_pq4_scan_avx512;
 wf_pq4_reach_fn wf_pq4_reach_avx2, wf_pq4_reach_avx512;

@@ -85,10 +85,11 @@ bool shard_pq_begin(const struct shard_pq *pq, const float *query, uint32_t dim,
 }
 
 void shard_pq_scan(const struct shard_pq *pq, const struct shard_pq_table *t, uint32_t list,
-                   uint16_t *sums)
+                   uint32_t next, uint16_t *sums)
 {
     const uint32_t first = pq->blocks[list], n = pq->blocks[list + 1] - first;
-    wf_pq4_scan(t->table, pq->m, pq->packed + shard_pq_bytes(pq, first), n, sums);
+    wf_pq4_scan(t->table, pq->m, pq->packed + shard_pq_bytes(pq, first), n,
+                pq->packed + shard_pq_bytes(pq, pq->blocks[next]), sums);
 }
 
 /* ---- building ---- */

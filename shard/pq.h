@@ -53,9 +53,10 @@ struct shard_pq_table {
 /* False when the arena is full. */
 bool shard_pq_begin(const struct shard_pq *pq, const float *query, uint32_t dim,
                     struct wf_arena *arena, struct shard_pq_table *out);
-/* Sums of all rows of one list: `sums` has room for its blocks x 32. */
+/* Sums of all rows of one list: `sums` has room for its blocks x 32. `next`: the list that will be
+ * scanned after it, or the same. */
 void shard_pq_scan(const struct shard_pq *pq, const struct shard_pq_table *t, uint32_t list,
-                   uint16_t *sums);
+                   uint32_t next, uint16_t *sums);
 
 /* ---- building ---- */
 

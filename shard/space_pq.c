@@ -124,7 +124,7 @@ static void take(struct first_pass *p, uint32_t first, const uint16_t *sums, uin
     }
 }
 
-static void pass_list(struct first_pass *p, uint32_t list)
+static void pass_list(struct first_pass *p, uint32_t list, uint32_t next)
 {
     const struct shard_space *s = p->s;
     const uint32_t begin = s->lists[list], end = s->lists[list + 1];
@@ -132,7 +132,7 @@ static void pass_list(struct first_pass *p, uint32_t list)
         (const float *)(const void *)(s->centroids.data + list * s->centroids.stride);
     p->base = wf_dot(p->q->vector, centroid, s->codes.dim) + p->table.base;
     p->floor = NAN; /* `least` is another list's */
-    shard_pq_scan(&s->pq, &p->table, list, p->sums);
+    shard_pq_scan(&s->pq, &p->table, list, next, p->sums);
     const uint16_t *sums = p->sums;
     for (uint32_t row = begin; row < end; sums += SHARD_PQ_BLOCK) {
         const uint32_t n = end - row < SHARD_PQ_BLOCK ? end - row : SHARD_PQ_BLOCK;
@@ -185,7 +185,8 @@ enum wf_code shard_packed_lists(struct shard_scan *sc, struct shard_probes *plan
         since = since < SHARD_CHUNK_ROWS ? since : 0;
         since += sc->s->lists[list + 1] - sc->s->lists[list];
         rows += allowed_in(&p, list);
-        pass_list(&p, (uint32_t)list);
+        pass_list(&p, (uint32_t)list,
+                  (uint32_t)plan->lists[plan->done < plan->n ? plan->done : plan->done - 1]);
     }
     shard_top_cut(&p.top);
     uint32_t *best = wf_array(a, uint32_t, p.top.n);

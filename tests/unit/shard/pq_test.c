@@ -60,7 +60,7 @@ static void sums_are_the_same_everywhere(void **state)
             for (int isa = WF_ISA_C; isa <= WF_ISA_AVX512; isa++) {
                 wf_vector_isa_set((enum wf_isa)isa);
                 memset(sums, 0xaa, sizeof sums);
-                wf_pq4_scan(table, parts[p], packed, blocks, sums);
+                wf_pq4_scan(table, parts[p], packed, blocks, isa == WF_ISA_C ? NULL : table, sums);
                 check_sums(table, parts[p], packed, blocks, sums);
                 assert_int_equal(sums[blocks * WF_PQ4_BLOCK], 0xaaaa);
             }
@@ -123,7 +123,7 @@ static void trial_init(struct trial *t, uint32_t dim, size_t n, struct wf_random
     t->sums = wf_xarray(uint16_t, (size_t)t->blocks[1] * SHARD_PQ_BLOCK);
     wf_arena_init(&t->arena, 1 << 20);
     assert_true(shard_pq_begin(&t->pq, t->query, dim, &t->arena, &t->table));
-    shard_pq_scan(&t->pq, &t->table, 0, t->sums);
+    shard_pq_scan(&t->pq, &t->table, 0, 0, t->sums);
 }
 
 static void trial_fini(struct trial *t)
@@ -225,7 +225,7 @@ static void odd_input_is_harmless(void **state)
         centres[i] = i % 2 == 0 ? 3e38F : -3e38F;
     }
     assert_true(shard_pq_begin(&pq, query, 3, &arena, &table));
-    shard_pq_scan(&pq, &table, 0, sums);
+    shard_pq_scan(&pq, &table, 0, 0, sums);
     wf_arena_fini(&arena);
     assert_int_equal(shard_pq_train(one, 0, 3, seed, centres, &err), WF_INVALID);
     assert_int_equal(shard_pq_check(512, &err), WF_OK);
