@@ -74,10 +74,10 @@ bool shard_pq_begin(const struct shard_pq *pq, const float *query, uint32_t dim,
         range = fmaxf(range, most_of(of_part) - least[j]);
         base += least[j];
     }
-    const float scale = range / ENTRY_MOST;
+    const float scale = range / ENTRY_MOST, steps = scale > 0 ? 1 / scale : 0;
     for (uint32_t i = 0; i < pq->m * SHARD_PQ_CENTRES; i++) {
         /* What overflowed is not a number: 0 then, so that the cast is defined. */
-        const float entry = (x[i] - least[i / SHARD_PQ_CENTRES]) / scale + 0.5F;
+        const float entry = (x[i] - least[i / SHARD_PQ_CENTRES]) * steps + 0.5F;
         table[i] = entry >= ENTRY_MOST ? ENTRY_MOST : entry > 0 ? (uint8_t)entry : 0;
     }
     *out = (struct shard_pq_table){.table = table, .scale = scale, .base = base};

@@ -263,17 +263,22 @@ static void choose_default(const struct shard_sample *sa, uint32_t *wanted, uint
     }
 }
 
-/* What a compressed first pass loses with about the default effort. */
+/* What a compressed first pass loses with twice the default effort: the more lists, the more. */
 static enum wf_code tune_first_pass(struct shard_made *m, struct shard_sample *sa,
                                     struct wf_error *err)
 {
+    if (m->space.pq.m == 0) {
+        return WF_OK;
+    }
+    const uint32_t lists = m->space.spec.n;
     uint32_t wanted, within;
     choose_default(sa, &wanted, &within);
+    wanted = wanted < within ? wanted : within;
     const struct shard_refine_sample sample = {.queries = sa->queries,
                                                .n = sa->n < REFINE_QUERIES ? sa->n : REFINE_QUERIES,
                                                .order = sa->order,
-                                               .nprobe = wanted < within ? wanted : within};
-    return m->space.pq.m == 0 ? WF_OK : shard_tune_refine(&m->space, &sample, &sa->kept, err);
+                                               .nprobe = wanted < lists / 2 ? 2 * wanted : lists};
+    return shard_tune_refine(&m->space, &sample, &sa->kept, err);
 }
 
 static enum wf_code tune_lists(struct shard_made *m, struct shard_sample *sa, struct wf_error *err)
