@@ -180,14 +180,19 @@ void shard_scan_range(struct shard_scan *sc, uint32_t begin, uint32_t end)
     }
 }
 
-void shard_scan_end(struct shard_scan *sc, struct shard_hits *out)
+uint32_t shard_scan_count(struct shard_scan *sc)
 {
     if (sc->waiting > 0) {
         compare_waiting(sc, sc->waiting);
     }
     shard_top_sort(&sc->top);
+    return sc->top.n;
+}
+
+void shard_scan_end(struct shard_scan *sc, struct shard_hits *out)
+{
+    out->n = shard_scan_count(sc);
     out->hits = sc->top.hits;
-    out->n = sc->top.n;
     out->scanned = sc->compared;
 }
 

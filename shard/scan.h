@@ -39,6 +39,8 @@ void shard_scan_range(struct shard_scan *sc, uint32_t begin, uint32_t end);
 void shard_scan_rows(struct shard_scan *sc, const uint32_t *rows, uint32_t n);
 /* Takes a row whose score the scoring kernel gave. */
 void shard_scan_offer(struct shard_scan *sc, uint32_t row, float score);
+/* Hits so far, at most k, under the rules. */
+uint32_t shard_scan_count(struct shard_scan *sc);
 /* Hits best first, and rows compared. */
 void shard_scan_end(struct shard_scan *sc, struct shard_hits *out);
 

@@ -23,7 +23,8 @@
 /* Costs in rows compared, measured with fp16 rows of 128 dimensions: starting on a list, and the
  * words of a bitmap that brute force walks. */
 enum { LIST_COST = 4, WORDS_PER_ROW = 16 };
-/* Most lists for a filter that follows the vectors, in times those for one that does not. */
+/* Most lists for a filter that follows the vectors, in times those for one that does not; and how
+ * many more where hits are short. */
 enum { WIDEN = 4 };
 
 /* ---- which lists ---- */
@@ -146,8 +147,7 @@ static enum wf_code plan_lists(const struct shard_space *s, const struct shard_q
         return code;
     }
     const uint64_t due = (uint64_t)want * shard_query_matched(s, q) / s->spec.n;
-    return out->rows >= due - due / 4 ? WF_OK
-                                      : take_lists(s, q, (struct listing){want, due}, a, out, err);
+    return out->rows >= due ? WF_OK : take_lists(s, q, (struct listing){want, due}, a, out, err);
 }
 
 /* Whether comparing all allowed rows costs no more than `rows` of `lists` lists. */
@@ -223,12 +223,12 @@ static uint64_t pass(struct probing *p, uint32_t n, uint32_t list)
     return compared;
 }
 
-/* The lists of p[0], best first, until its deadline; those behind it take part. */
-static void run(struct probing *p, uint32_t n)
+/* Those of the lists that p[0] waits for, until its deadline; the queries behind it take part. */
+static void run(struct probing *p, uint32_t n, const int64_t *lists, uint32_t n_lists)
 {
     uint64_t compared = 0;
-    for (uint32_t i = 0; i < p->plan.n; i++) {
-        const uint32_t list = (uint32_t)p->plan.lists[i];
+    for (uint32_t i = 0; i < n_lists; i++) {
+        const uint32_t list = (uint32_t)lists[i];
         if (!wf_bit(p->waiting, list)) {
             continue;
         }
@@ -242,12 +242,67 @@ static void run(struct probing *p, uint32_t n)
     }
 }
 
+/* Plans the lists among `top` that are not in `seen`, and runs them. */
+static enum wf_code run_more(struct probing *p, const struct shard_top *top, uint64_t *seen,
+                             struct wf_arena *a, struct wf_error *err)
+{
+    int64_t *lists = wf_array(a, int64_t, top->n);
+    uint32_t n = 0;
+    if (lists == NULL) {
+        return shard_search_no_room(a, err);
+    }
+    for (uint32_t i = 0; i < top->n; i++) {
+        const uint32_t list = top->hits[i].row;
+        if (!wf_bit(seen, list)) {
+            wf_bit_set(seen, list);
+            wf_bit_set(p->waiting, list);
+            lists[n++] = list;
+        }
+    }
+    p->plan.n += n;
+    run(p, 1, lists, n);
+    return WF_OK;
+}
+
+/* Where rules left fewer hits than are wanted, further lists may hold more: four times as many,
+ * until there are enough, or no more lists or time. */
+static enum wf_code widen(struct probing *p, const struct shard_space *s,
+                          const struct shard_query *q, struct wf_arena *a, struct wf_error *err)
+{
+    uint64_t *seen = NULL;
+    enum wf_code code = WF_OK;
+    uint32_t want = p->plan.n;
+    while (code == WF_OK && want < s->spec.n && p->plan.done == p->plan.n &&
+           shard_scan_count(&p->scan) < p->scan.top.k && wf_now() < q->deadline) {
+        if (seen == NULL) {
+            seen = wf_array(a, uint64_t, wf_bits_words(s->spec.n));
+            for (uint32_t i = 0; seen != NULL && i < p->plan.n; i++) {
+                wf_bit_set(seen, (uint32_t)p->plan.lists[i]);
+            }
+        }
+        struct shard_top top;
+        want = want > s->spec.n / WIDEN ? s->spec.n : want * WIDEN;
+        code =
+            seen == NULL ? shard_search_no_room(a, err) : nearest_lists(s, q, want, a, &top, err);
+        if (code == WF_OK) {
+            code = run_more(p, &top, seen, a, err);
+        }
+    }
+    return code;
+}
+
 static enum wf_code finish(struct probing *p, const struct shard_query *q,
                            const struct shard_space *s, struct wf_arena *a, struct shard_hits *out,
                            struct wf_error *err)
 {
     if (p->all) {
         return shard_search_all(s, q, a, out, err);
+    }
+    if (q->effort.kind != WIRE_EFFORT_NPROBE) {
+        enum wf_code code = widen(p, s, q, a, err);
+        if (code != WF_OK) {
+            return code;
+        }
     }
     *out =
         (struct shard_hits){.planned = p->plan.n, .done = p->plan.done, .plan = SHARD_PLAN_LISTS};
@@ -276,7 +331,7 @@ enum wf_code shard_search_lists(const struct shard_space *s, const struct shard_
         } else if (n == 1 && shard_select_pays(&p->plan, queries)) {
             code = shard_select_lists(&p->scan, &p->plan, a, err);
         } else {
-            run(&p[i], n - i);
+            run(&p[i], n - i, p[i].plan.lists, p[i].plan.n);
         }
     }
     for (uint32_t i = 0; i < n && code == WF_OK; i++) {

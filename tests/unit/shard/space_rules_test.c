@@ -244,6 +244,33 @@ static void check_many(struct shard *s, struct wf_random *r)
     wf_arena_fini(&a);
 }
 
+/* Rules that leave little among the lists of the default effort: the list is full all the same. */
+static void check_full(struct shard *s, struct wf_random *r)
+{
+    static struct ruled d;
+    static struct shard_hit due[ROWS];
+    struct wf_arena a;
+    wf_arena_init(&a, 16 << 20);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct shard_hits hits;
+        struct wf_error err;
+        draw(&d, s, r);
+        d.q.effort = (struct wire_effort){.kind = WIRE_EFFORT_DEFAULT};
+        const uint32_t n = by_definition(&d, s, due);
+        assert_int_equal(shard_space_search(&s->spaces[0], &d.q, &a, &hits, &err), WF_OK);
+        assert_int_equal(hits.n, n);
+        assert_int_equal(hits.planned, hits.done);
+        wf_arena_reset(&a);
+    }
+    wf_arena_fini(&a);
+}
+
+static void rules_do_not_shorten_the_list(void **state)
+{
+    (void)state;
+    each_kind(check_full);
+}
+
 static void one_pass_gives_what_each_alone_gives(void **state)
 {
     (void)state;
@@ -255,6 +282,7 @@ int main(void)
     print_message("seed %llu\n", (unsigned long long)seed);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hits_are_the_best_under_the_rules),
+        cmocka_unit_test(rules_do_not_shorten_the_list),
         cmocka_unit_test(one_pass_gives_what_each_alone_gives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
