@@ -412,6 +412,7 @@ enum wf_code shard_try(const struct shard_build *b, const struct shard_wish *wis
         rows[i] = b->rows[(size_t)((uint64_t)i * b->n_rows / sample.n_rows)];
     }
     sample.rows = rows;
+    sample.progress = NULL; /* the shares are those of one build */
     struct shard_trials trials = {.rows = (uint32_t)sample.n_rows};
     enum wf_code code = try_all(&sample, b, wish, &trials, err);
     if (code == WF_OK) {
