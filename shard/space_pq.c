@@ -9,7 +9,9 @@
  */
 #include "shard/space_pq.h"
 
+#include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/clock.h"
@@ -50,17 +52,112 @@ uint64_t shard_packed_cost(const struct shard_space *s, const struct shard_query
     return rows / row_cost(s) + refined(s, q);
 }
 
+/* ---- the best estimates so far ---- */
+
+/* As top.h keeps hits, but many more of them: an estimate and its row are one number, the larger
+ * the better, so that cutting the buffer to the best takes no branch per row. */
+struct best {
+    uint64_t *keys; /* room for 2 k */
+    uint32_t n, k;
+    float floor; /* a row below it is not among the k best */
+};
+
+/* Larger for a higher estimate, then for a lower row. */
+static uint64_t key_of(float estimate, uint32_t row)
+{
+    uint32_t bits;
+    memcpy(&bits, &estimate, sizeof bits);
+    bits ^= bits >> 31 != 0 ? UINT32_MAX : (uint32_t)1 << 31;
+    return (uint64_t)bits << 32 | (UINT32_MAX - row);
+}
+
+static float estimate_of(uint64_t key)
+{
+    uint32_t bits = (uint32_t)(key >> 32);
+    float estimate;
+    bits ^= bits >> 31 != 0 ? (uint32_t)1 << 31 : UINT32_MAX;
+    memcpy(&estimate, &bits, sizeof estimate);
+    return estimate;
+}
+
+static uint64_t middle_of(uint64_t a, uint64_t b, uint64_t c)
+{
+    const uint64_t low = a < b ? a : b, high = a < b ? b : a;
+    return c < low ? low : c > high ? high : c;
+}
+
+/* Puts what is larger than the pivot in front; returns how many. */
+static uint32_t split(uint64_t *x, uint32_t n, uint64_t pivot)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint64_t key = x[i];
+        x[i] = x[at];
+        x[at] = key;
+        at += key > pivot;
+    }
+    return at;
+}
+
+/* The k largest of n in front, in no order; no two are equal, so both sides get shorter. */
+static void select_largest(uint64_t *x, uint32_t n, uint32_t k)
+{
+    while (k > 0 && k < n) {
+        const uint64_t pivot = middle_of(x[0], x[n / 2], x[n - 1]);
+        const uint32_t larger = split(x, n, pivot);
+        if (larger > k) {
+            n = larger;
+        } else if (larger == k) {
+            return;
+        } else {
+            x += larger;
+            n -= larger;
+            k -= larger;
+            const uint32_t not_less = split(x, n, pivot - 1); /* the pivot itself */
+            x += not_less;
+            n -= not_less;
+            k -= not_less;
+        }
+    }
+}
+
+static void cut(struct best *b)
+{
+    if (b->n <= b->k) {
+        return;
+    }
+    select_largest(b->keys, b->n, b->k);
+    b->n = b->k;
+    uint64_t least = b->keys[0];
+    for (uint32_t i = 1; i < b->n; i++) {
+        least = b->keys[i] < least ? b->keys[i] : least;
+    }
+    b->floor = estimate_of(least);
+}
+
+/* `estimate` is at least the floor; what is not finite is left out. */
+static void push(struct best *b, float estimate, uint32_t row)
+{
+    if (!(estimate <= FLT_MAX)) {
+        return;
+    }
+    b->keys[b->n++] = key_of(estimate, row);
+    if (b->n == 2 * b->k) {
+        cut(b);
+    }
+}
+
 /* ---- one query ---- */
 
 struct first_pass {
     const struct shard_space *s;
     const struct shard_query *q;
     struct shard_pq_table table;
-    struct shard_top top; /* rows of the space by their estimate */
-    uint16_t *sums;       /* of one list */
-    float base;           /* of the list: its centroid's product and the table's base */
-    float floor;          /* of the top when `least` was made for it */
-    uint32_t least;       /* no smaller sum reaches the floor; above UINT16_MAX: none does */
+    struct best top;
+    uint16_t *sums; /* of one list */
+    float base;     /* of the list: its centroid's product and the table's base */
+    float floor;    /* of the top when `least` was made for it */
+    uint32_t least; /* no smaller sum reaches the floor; above UINT16_MAX: none does */
 };
 
 /* The allowed rows among row .. row + 31, row being bit 0. */
@@ -118,8 +215,7 @@ static void take(struct first_pass *p, uint32_t first, const uint16_t *sums, uin
         float estimate = p->base + p->table.scale * (float)sums[i];
         estimate = norms == NULL ? estimate : 2 * estimate - norms[row];
         if (estimate >= p->top.floor) {
-            shard_top_push(&p->top,
-                           (struct shard_hit){.score = estimate, .order = row, .row = row});
+            push(&p->top, estimate, row);
         }
     }
 }
@@ -158,7 +254,9 @@ static enum wf_code begin(struct first_pass *p, const struct shard_scan *sc,
     }
     *p = (struct first_pass){.s = s, .q = sc->q};
     p->sums = wf_arena_alloc64(a, (size_t)shard_pq_blocks(most) * SHARD_PQ_BLOCK * sizeof *p->sums);
-    if (p->sums == NULL || !shard_top_init(&p->top, (uint32_t)keep, NULL, a) ||
+    p->top = (struct best){.k = (uint32_t)keep, .floor = -FLT_MAX};
+    p->top.keys = wf_arena_alloc(a, 2 * keep * sizeof *p->top.keys);
+    if (p->sums == NULL || p->top.keys == NULL ||
         !shard_pq_begin(&s->pq, sc->q->vector, s->codes.dim, a, &p->table)) {
         return shard_search_no_room(a, err);
     }
@@ -188,13 +286,13 @@ enum wf_code shard_packed_lists(struct shard_scan *sc, struct shard_probes *plan
         pass_list(&p, (uint32_t)list,
                   (uint32_t)plan->lists[plan->done < plan->n ? plan->done : plan->done - 1]);
     }
-    shard_top_cut(&p.top);
+    cut(&p.top);
     uint32_t *best = wf_array(a, uint32_t, p.top.n);
     if (best == NULL) {
         return shard_search_no_room(a, err);
     }
     for (uint32_t i = 0; i < p.top.n; i++) {
-        best[i] = p.top.hits[i].row;
+        best[i] = UINT32_MAX - (uint32_t)p.top.keys[i];
     }
     shard_scan_rows(sc, best, p.top.n);
     sc->compared = rows;

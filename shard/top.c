@@ -131,7 +131,7 @@ static void cut_groups(struct shard_top *t)
     }
 }
 
-void shard_top_cut(struct shard_top *t)
+static void cut(struct shard_top *t)
 {
     if (t->groups != NULL) {
         cut_groups(t);
@@ -155,12 +155,12 @@ void shard_top_push(struct shard_top *t, struct shard_hit hit)
     }
     t->hits[t->n++] = hit;
     if (t->n == 2 * t->k) {
-        shard_top_cut(t);
+        cut(t);
     }
 }
 
 void shard_top_sort(struct shard_top *t)
 {
-    shard_top_cut(t);
+    cut(t);
     sort(t->hits, t->n);
 }

@@ -37,8 +37,6 @@ static inline bool shard_hit_before(const struct shard_hit *a, const struct shar
 }
 /* Takes a row whose score is at least t->floor; what is not finite is left out. */
 void shard_top_push(struct shard_top *t, struct shard_hit hit);
-/* Leaves the k best in hits[0..n), in no order. */
-void shard_top_cut(struct shard_top *t);
 /* Leaves the k best, best first, in hits[0..n). */
 void shard_top_sort(struct shard_top *t);
 
