@@ -261,7 +261,8 @@ enum wf_code shard_assign_many(const struct shard_points *points, const float *c
     if (code != WF_OK) {
         return code;
     }
-    struct nearest ne = {.g = &g, .x = points->x, .list = list};
+    struct nearest ne = {.g = &g, .x = points->x};
+    ne.list = list;
     const int blas = openblas_get_num_threads();
     openblas_set_num_threads(1); /* the cores have a chunk each */
     wf_parallel(0, points->n, CHUNK, nearest_chunk, &ne);

@@ -141,7 +141,8 @@ enum wf_code shard_assign(const struct shard_points *points, const float *centro
         faiss_Index_free(index);
         return failed("assignment", err);
     }
-    struct assignment as = {.index = index, .points = points, .lists = lists, .list = list};
+    struct assignment as = {.index = index, .points = points, .lists = lists};
+    as.list = list;
     pthread_mutex_init(&as.mu, NULL);
     openblas_set_num_threads(1); /* the cores have a chunk each */
     wf_parallel(0, points->n, ASSIGN_CHUNK, assign_chunk, &as);
