@@ -23,6 +23,7 @@ enum {
     GROUP = 8,
     BLOCK_ROWS = 512,
     MIX = 3,
+    REGIONS = 64,
 };
 static const double scores_most = 1e9; /* of the pass, where that leaves SAMPLE_LEAST queries */
 
@@ -71,29 +72,98 @@ static void make_query(struct shard_sample *sa, uint32_t i, uint64_t seed)
     }
 }
 
-/* Puts every row on a level by its number, and counts. */
-static void make_levels(struct shard_sample *sa, uint64_t seed)
+/* Regions of the space: the rows nearest to each of REGIONS drawn ones. */
+struct regions {
+    const struct shard_space *s;
+    float *anchors;      /* REGIONS x dim */
+    unsigned char *of;   /* region of each row */
+    uint32_t n[REGIONS]; /* rows of each */
+};
+
+static void find_regions(void *ctx, size_t begin, size_t end, unsigned thread)
+{
+    (void)thread;
+    struct regions *rs = ctx;
+    float best[BLOCK_ROWS], scores[BLOCK_ROWS];
+    const size_t n = end - begin;
+    for (uint32_t region = 0; region < REGIONS; region++) {
+        const float *anchor = rs->anchors + (size_t)region * rs->s->schema->dim;
+        wf_score_rows(&rs->s->codes, anchor, NULL, (uint32_t)begin, n, scores);
+        for (size_t i = 0; i < n; i++) {
+            if (region == 0 || scores[i] > best[i]) {
+                best[i] = scores[i];
+                rs->of[begin + i] = (unsigned char)region;
+            }
+        }
+    }
+}
+
+static void make_regions(const struct shard_space *s, uint64_t seed, struct regions *rs)
+{
+    *rs = (struct regions){.s = s,
+                           .anchors = wf_xarray(float, (size_t)REGIONS * s->schema->dim),
+                           .of = wf_xarray(unsigned char, s->n)};
+    struct wf_random r = wf_random_of(seed, 2);
+    for (uint32_t i = 0; i < REGIONS; i++) {
+        wf_decode_row(&s->codes, (uint32_t)wf_random_below(&r, s->n),
+                      rs->anchors + (size_t)i * s->schema->dim);
+    }
+    wf_parallel(0, s->n, BLOCK_ROWS, find_regions, rs);
+    for (uint32_t row = 0; row < s->n; row++) {
+        rs->n[rs->of[row]]++;
+    }
+}
+
+/* What a level lets through: rows of the first regions, and of those a share at random. */
+struct level {
+    uint32_t regions;
+    double share;
+};
+
+static void make_levels(const struct regions *rs, struct level levels[SAMPLE_LEVELS])
+{
+    for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
+        const double wanted = sample_selectivities[l] * rs->s->n;
+        double rows = 0;
+        uint32_t at = 0;
+        while (at < REGIONS && rows < wanted) {
+            rows += rs->n[at++];
+        }
+        levels[l] = (struct level){at, rows > wanted ? wanted / rows : 1};
+    }
+}
+
+/* Sets the levels of every row by its number and region, and counts. */
+static void make_members(struct shard_sample *sa, uint32_t family, const struct regions *rs,
+                         uint64_t seed)
 {
     const struct shard_space *s = sa->space;
     const bool ivf = s->spec.kind == SHARD_IVF;
-    uint32_t list = 0;
+    struct level levels[SAMPLE_LEVELS];
+    uint32_t list = 0, matched[SAMPLE_LEVELS] = {0};
+    make_levels(rs, levels);
+    for (uint32_t l = 0; l < SAMPLE_LEVELS && family == 0; l++) {
+        levels[l] = (struct level){REGIONS, sample_selectivities[l]};
+    }
     for (uint32_t row = 0; row < s->n; row++) {
-        struct wf_random r = wf_random_of(seed + 1, row);
+        struct wf_random r = wf_random_of(seed + 1 + family, row);
         const double at = wf_random_unit(&r);
-        unsigned char level = 0;
-        while (level + 1 < SAMPLE_LEVELS && at < sample_selectivities[level + 1]) {
-            level++;
-        }
-        sa->level[row] = level;
         while (ivf && row >= s->lists[list + 1]) {
             list++;
         }
-        for (uint32_t l = 0; l <= level; l++) {
-            sa->matched[l]++;
+        for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
+            if (rs->of[row] >= levels[l].regions || at >= levels[l].share) {
+                continue;
+            }
+            sa->member[family][row] |= (unsigned char)(1U << l);
+            matched[l]++;
             if (ivf) {
-                sa->list_matched[l][list]++;
+                sa->list_matched[family][l][list]++;
             }
         }
+    }
+    for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
+        sa->matched[l] = family == 0 || matched[l] < sa->matched[l] ? matched[l] : sa->matched[l];
     }
 }
 
@@ -110,12 +180,15 @@ struct answer {
     struct shard_top tops[SAMPLE_LEVELS];
 };
 
-static void offer_block(const struct shard_sample *sa, struct answer *an, uint32_t self,
+static void offer_block(const struct shard_sample *sa, struct answer *an, uint32_t query,
                         uint32_t first, uint32_t n, const float *scores)
 {
+    const unsigned char *member = sa->member[sample_family(query)];
+    const uint32_t self = sa->self[query];
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t row = first + i;
-        for (uint32_t l = 0; l <= sa->level[row]; l++) {
+        for (unsigned m = member[row]; m != 0; m &= m - 1) {
+            const int l = __builtin_ctz(m);
             if (scores[i] >= an->tops[l].floor && row != self) {
                 shard_top_push(&an->tops[l], (struct shard_hit){scores[i], row, row});
             }
@@ -133,7 +206,7 @@ static void answer_group(const struct shard_sample *sa, uint32_t begin, uint32_t
         for (uint32_t i = begin; i < end; i++) {
             const float *q = sa->queries + (size_t)i * s->schema->dim;
             wf_score_rows(&s->codes, q, NULL, first, n, scores);
-            offer_block(sa, &answers[i - begin], sa->self[i], first, n, scores);
+            offer_block(sa, &answers[i - begin], i, first, n, scores);
         }
     }
     for (uint32_t i = begin; i < end; i++) {
@@ -207,11 +280,13 @@ static int rising(const void *a, const void *b)
 }
 
 /* Numbers the lists of a level and counts the rows that each adds. Under mu. */
-static void number_lists(struct shard_sample *sa, uint32_t level, struct ranking *rk)
+static void number_lists(struct shard_sample *sa, uint32_t query, uint32_t level,
+                         struct ranking *rk)
 {
     uint32_t at = 0;
     for (uint32_t i = 0; i < rk->n; i++) {
-        const uint32_t list = rk->lists[i].row, rows = sa->list_matched[level][list];
+        const uint32_t list = rk->lists[i].row;
+        const uint32_t rows = sa->list_matched[sample_family(query)][level][list];
         rk->rank[list] = at;
         if (rows > 0) {
             sa->rows[level][at++] += rows;
@@ -220,7 +295,7 @@ static void number_lists(struct shard_sample *sa, uint32_t level, struct ranking
 }
 
 /* Counts `due` right rows of one answer where the lists that hold them come. Under mu. */
-static void tally(struct shard_sample *sa, uint32_t depth, uint32_t level,
+static void tally(struct shard_sample *sa, uint32_t query, uint32_t depth, uint32_t level,
                   const struct shard_top *top, struct ranking *rk)
 {
     float threshold;
@@ -232,8 +307,8 @@ static void tally(struct shard_sample *sa, uint32_t depth, uint32_t level,
     qsort(rk->found, n, sizeof *rk->found, rising);
     const struct sample_tally *t = &sa->tally[depth][level];
     for (uint32_t i = 0; i < due; i++) {
-        t->found[rk->found[i]]++;
-        t->squares[rk->found[i]] += 2 * i + 1;
+        t->found[sample_group(query)][rk->found[i]]++;
+        t->squares[sample_group(query)][rk->found[i]] += 2 * i + 1;
     }
 }
 
@@ -246,9 +321,9 @@ static void count_lists(struct pass *p, uint32_t query, const struct answer *an,
     rank_lists(sa, query, a, &rk);
     pthread_mutex_lock(&p->mu);
     for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
-        number_lists(sa, l, &rk);
+        number_lists(sa, query, l, &rk);
         for (uint32_t d = 0; d < sa->n_depths; d++) {
-            tally(sa, d, l, &an->tops[l], &rk);
+            tally(sa, query, d, l, &an->tops[l], &rk);
         }
     }
     pthread_mutex_unlock(&p->mu);
@@ -297,11 +372,14 @@ static void init_lists(struct shard_sample *sa)
 {
     const uint32_t n = sa->space->spec.n;
     for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
-        sa->list_matched[l] = wf_xarray(uint32_t, n);
+        for (uint32_t family = 0; family < SAMPLE_FAMILIES; family++) {
+            sa->list_matched[family][l] = wf_xarray(uint32_t, n);
+        }
         sa->rows[l] = wf_xarray(uint64_t, n);
-        for (uint32_t d = 0; d < sa->n_depths; d++) {
-            sa->tally[d][l].found = wf_xarray(uint32_t, n);
-            sa->tally[d][l].squares = wf_xarray(uint32_t, n);
+        for (uint32_t i = 0; i < sa->n_depths * SAMPLE_GROUPS; i++) {
+            struct sample_tally *t = &sa->tally[i / SAMPLE_GROUPS][l];
+            t->found[i % SAMPLE_GROUPS] = wf_xarray(uint32_t, n);
+            t->squares[i % SAMPLE_GROUPS] = wf_xarray(uint32_t, n);
         }
     }
 }
@@ -319,13 +397,20 @@ void shard_sample_init(struct shard_sample *sa, const struct shard_space *s, con
     sa->queries = wf_xarray(float, (size_t)sa->n * s->schema->dim);
     sa->self = wf_xarray(uint32_t, sa->n);
     sa->thresholds = wf_xarray(float, (size_t)sa->n *SAMPLE_DEPTHS *SAMPLE_LEVELS);
-    sa->level = wf_xarray(unsigned char, s->n);
     if (s->spec.kind == SHARD_IVF) {
         init_lists(sa);
     }
-    make_levels(sa, seed);
+    struct regions regions;
+    make_regions(s, seed, &regions);
+    for (uint32_t family = 0; family < SAMPLE_FAMILIES; family++) {
+        sa->member[family] = wf_xarray(unsigned char, s->n);
+        make_members(sa, family, &regions, seed);
+    }
+    wf_xfree(regions.anchors);
+    wf_xfree(regions.of);
     for (uint32_t i = 0; i < sa->n; i++) {
         make_query(sa, i, seed);
+        sa->of_group[sample_group(i)]++;
     }
     const uint32_t deepest = sa->depths[sa->n_depths - 1];
     struct pass p = {.sa = sa, .keep = deepest + deepest / 4};
@@ -337,14 +422,16 @@ void shard_sample_init(struct shard_sample *sa, const struct shard_space *s, con
 void shard_sample_fini(struct shard_sample *sa)
 {
     for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
-        wf_xfree(sa->list_matched[l]);
+        wf_xfree(sa->list_matched[0][l]);
+        wf_xfree(sa->list_matched[1][l]);
         wf_xfree(sa->rows[l]);
-        for (uint32_t d = 0; d < sa->n_depths; d++) {
-            wf_xfree(sa->tally[d][l].found);
-            wf_xfree(sa->tally[d][l].squares);
+        for (uint32_t i = 0; i < sa->n_depths * SAMPLE_GROUPS; i++) {
+            wf_xfree(sa->tally[i / SAMPLE_GROUPS][l].found[i % SAMPLE_GROUPS]);
+            wf_xfree(sa->tally[i / SAMPLE_GROUPS][l].squares[i % SAMPLE_GROUPS]);
         }
     }
-    wf_xfree(sa->level);
+    wf_xfree(sa->member[0]);
+    wf_xfree(sa->member[1]);
     wf_xfree(sa->thresholds);
     wf_xfree(sa->self);
     wf_xfree(sa->queries);

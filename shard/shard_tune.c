@@ -3,8 +3,9 @@
  * shard_tune.c - the space's calibration, and the default effort that follows from it.
  *
  * Curves of IVF come from the ranks of the lists that hold the right rows (sample.h); those of HNSW
- * from searches. A curve's recall is the mean over the sample less its standard error; and short of
- * every list none is said to reach 1.
+ * from searches. A curve's recall is a mean less its standard error: the least of those over
+ * queries that meet random filters, that meet regions, and that are rows themselves. Short of every
+ * list none is said to reach 1.
  *
  * The default is the least effort that reaches SHARD_TARGET_DEFAULT at the depth that a merged ten
  * takes from one shard. Where that would compare more than 9.5 % of the rows but .95 does not, the
@@ -23,13 +24,14 @@ enum {
     MERGED_DEPTH = 10,
     EF_LEAST = 16,
     EF_MOST = 4096,
-    GRAPH_QUERIES = 300,
+    GRAPH_QUERIES = 200,
     REFINE_QUERIES = 400,
     CHUNK = 16
 };
 static const double recall_least = 0.95, recall_short = 0.9999;
 static const double share_wanted = 0.095, share_most = 0.1, brute_share = 0.7;
-static const double errors_off = 1; /* standard errors between a mean and what is promised */
+/* Standard errors between a mean and what is promised: filters differ more than a sample shows. */
+static const double errors_off = 1, errors_off_filtered = 2;
 
 /* Recalls at which a curve has points; the least effort and all of it are points too. */
 static const double marks[] = {.5,  .6,  .7,   .75, .8,   .85, .88,   .9,   .92,   .94, .95,
@@ -38,12 +40,34 @@ enum { MARKS = sizeof marks / sizeof marks[0] };
 
 /* ---- curves ---- */
 
-/* What is promised where `found` rows of n queries were right, of `depth` each. */
-static double promised(uint64_t found, uint64_t squares, uint32_t n, uint32_t depth)
+/* Right rows of a query that n queries with `found` in all promise. */
+static double promised(uint64_t found, uint64_t squares, uint32_t n, double off)
 {
     const double mean = (double)found / n;
     const double variance = fmax(0, (double)squares / n - mean * mean);
-    return (mean - errors_off * sqrt(variance / n)) / depth;
+    return mean - off * sqrt(variance / n);
+}
+
+/* Sums over the groups of queries. */
+struct sums {
+    uint64_t found[SAMPLE_GROUPS], squares[SAMPLE_GROUPS];
+};
+
+static double promised_by(const struct sums *sums, const uint32_t n[SAMPLE_GROUPS], uint32_t depth,
+                          uint32_t level)
+{
+    const double off = level == 0 ? errors_off : errors_off_filtered;
+    static const uint32_t unions[][2] = {{0, 1}, {2, 3}, {1, 3}}; /* random, regions, rows */
+    double recall = recall_short;
+    for (uint32_t u = 0; u < sizeof unions / sizeof unions[0]; u++) {
+        const uint32_t a = unions[u][0], b = unions[u][1];
+        if (n[a] + n[b] > 0) {
+            const double rows = promised(sums->found[a] + sums->found[b],
+                                         sums->squares[a] + sums->squares[b], n[a] + n[b], off);
+            recall = fmin(recall, rows / depth);
+        }
+    }
+    return recall;
 }
 
 /* Adds a point unless it has the effort of the last. */
@@ -65,19 +89,22 @@ static void add_point(struct shard_curve *c, uint32_t effort, double recall, dou
 struct walk {
     const struct shard_sample *sa;
     uint32_t depth, level, lists;
-    uint64_t found, squares, rows;
+    struct sums sums;
+    uint64_t rows;
     double recall; /* promised with this many lists; never falls */
 };
 
 static void walk_on(struct walk *w)
 {
     const struct sample_tally *t = &w->sa->tally[w->depth][w->level];
-    w->found += t->found[w->lists];
-    w->squares += t->squares[w->lists];
+    for (uint32_t g = 0; g < SAMPLE_GROUPS; g++) {
+        w->sums.found[g] += t->found[g][w->lists];
+        w->sums.squares[g] += t->squares[g][w->lists];
+    }
     const double recall =
-        w->sa->kept * promised(w->found, w->squares, w->sa->n, w->sa->depths[w->depth]);
+        w->sa->kept * promised_by(&w->sums, w->sa->of_group, w->sa->depths[w->depth], w->level);
     w->rows += w->sa->rows[w->level][w->lists++];
-    w->recall = fmax(w->recall, fmin(recall, recall_short));
+    w->recall = fmax(w->recall, recall);
 }
 
 static void calibrate_lists(const struct shard_sample *sa, uint32_t depth, uint32_t level,
@@ -108,10 +135,10 @@ static void calibrate_lists(const struct shard_sample *sa, uint32_t depth, uint3
 struct trial {
     const struct shard_sample *sa;
     struct wire_effort effort;
-    uint32_t n, level, depths; /* queries; depths that count, from the first */
-    const struct shard_allowed *allowed;
-    uint32_t *found;   /* n x SAMPLE_DEPTHS */
-    uint64_t *scanned; /* n */
+    uint32_t n, level, depths;           /* queries; depths that count, from the first */
+    const struct shard_allowed *allowed; /* of each family; NULL: none */
+    uint32_t *found;                     /* n x SAMPLE_DEPTHS */
+    uint64_t *scanned;                   /* n */
     enum wf_code *codes;
     struct wf_error *errors; /* n of both */
 };
@@ -145,12 +172,13 @@ static void try_queries(void *ctx, size_t begin, size_t end, unsigned thread)
     struct wf_arena a;
     wf_arena_init(&a, (size_t)1 << 30);
     for (size_t i = begin; i < end; i++) {
-        const struct shard_query q = {.vector = sa->queries + i * sa->space->schema->dim,
-                                      .k = depth + 1,
-                                      .effort = t->effort,
-                                      .deadline = INT64_MAX,
-                                      .order = sa->order,
-                                      .allowed = t->allowed};
+        const struct shard_query q = {
+            .vector = sa->queries + i * sa->space->schema->dim,
+            .k = depth + 1,
+            .effort = t->effort,
+            .deadline = INT64_MAX,
+            .order = sa->order,
+            .allowed = t->allowed == NULL ? NULL : &t->allowed[sample_family((uint32_t)i)]};
         struct shard_hits hits;
         wf_arena_reset(&a);
         t->codes[i] = shard_space_search(sa->space, &q, &a, &hits, &t->errors[i]);
@@ -202,13 +230,15 @@ static double trial_rows(const struct trial *t)
 
 static double trial_promise(const struct trial *t, uint32_t depth)
 {
-    uint64_t found = 0, squares = 0;
+    struct sums sums = {0};
+    uint32_t n[SAMPLE_GROUPS] = {0};
     for (uint32_t i = 0; i < t->n; i++) {
         const uint64_t now = t->found[i * SAMPLE_DEPTHS + depth];
-        found += now;
-        squares += now * now;
+        n[sample_group(i)]++;
+        sums.found[sample_group(i)] += now;
+        sums.squares[sample_group(i)] += now * now;
     }
-    return fmin(recall_short, promised(found, squares, t->n, t->sa->depths[depth]));
+    return promised_by(&sums, n, t->sa->depths[depth], t->level);
 }
 
 /* ---- the default ---- */
@@ -310,23 +340,29 @@ static void calibrate(struct shard_made *m, const struct shard_sample *sa)
 
 /* ---- HNSW ---- */
 
-/*
- * Searches of one level with rising ef, until nothing is missed or brute force costs about as much.
- * The last point stands for brute force: all rows for recall 1.
+/* What no walk was seen to reach: as costly as all rows, so that a planner compares them. */
+static void add_brute(struct shard_curve *c, uint32_t rows)
+{
+    const struct shard_point last = c->n == 0 ? (struct shard_point){0} : c->points[c->n - 1];
+    add_point(c, last.effort + 1, (double)last.recall, rows);
+    add_point(c, last.effort + 2, 1, rows);
+}
+
+/* Searches of one level with rising ef, until nothing is missed or brute force costs about as much.
  */
 static enum wf_code calibrate_level(struct shard_made *m, struct trial *t,
                                     struct shard_curve *curves, struct wf_error *err)
 {
     const struct shard_sample *sa = t->sa;
     const uint32_t matched = sa->matched[t->level];
+    const double enough_rows = t->level == 0 ? brute_share * matched : matched;
     uint32_t depths = 1;
     while (depths < sa->n_depths && 2 * sa->depths[depths] <= matched) {
         depths++;
     }
     double least = 0, rows = 0;
-    uint32_t ef = EF_LEAST;
-    for (; ef <= EF_MOST && depths > 1 && least < recall_short && rows < brute_share * matched;
-         ef += ef / 2) {
+    for (uint32_t ef = EF_LEAST;
+         ef <= EF_MOST && depths > 1 && least < recall_short && rows < enough_rows; ef += ef / 2) {
         t->effort = (struct wire_effort){.kind = WIRE_EFFORT_EF, .value = ef};
         for (t->depths = 1; t->depths < depths && sa->depths[t->depths] < ef; t->depths++) {
         }
@@ -346,21 +382,23 @@ static enum wf_code calibrate_level(struct shard_made *m, struct trial *t,
         }
     }
     for (uint32_t d = 1; d < depths; d++) {
-        add_point(&curves[(d - 1) * SAMPLE_LEVELS], ef, 1, matched);
+        add_brute(&curves[(d - 1) * SAMPLE_LEVELS], sa->space->n);
     }
     return WF_OK;
 }
 
 /* The rows of a level as a filter. */
-static uint64_t *level_bits(const struct shard_sample *sa, uint32_t level)
+static struct shard_allowed level_rows(const struct shard_sample *sa, uint32_t family,
+                                       uint32_t level)
 {
-    uint64_t *bits = wf_xarray(uint64_t, wf_bits_words(sa->space->n));
-    for (uint32_t row = 0; row < sa->space->n; row++) {
-        if (sa->level[row] >= level) {
+    const uint32_t n = sa->space->n;
+    uint64_t *bits = wf_xarray(uint64_t, wf_bits_words(n));
+    for (uint32_t row = 0; row < n; row++) {
+        if ((sa->member[family][row] >> level & 1) != 0) {
             wf_bit_set(bits, row);
         }
     }
-    return bits;
+    return (struct shard_allowed){.bits = bits, .matched = wf_bits_count(bits, 0, n)};
 }
 
 static enum wf_code calibrate_graph(struct shard_made *m, const struct shard_sample *sa,
@@ -370,11 +408,12 @@ static enum wf_code calibrate_graph(struct shard_made *m, const struct shard_sam
     trial_init(&t, sa, sa->n < GRAPH_QUERIES ? sa->n : GRAPH_QUERIES);
     enum wf_code code = WF_OK;
     for (t.level = 0; t.level < SAMPLE_LEVELS && code == WF_OK; t.level++) {
-        uint64_t *bits = level_bits(sa, t.level);
-        const struct shard_allowed allowed = {.bits = bits, .matched = sa->matched[t.level]};
-        t.allowed = t.level == 0 ? NULL : &allowed;
+        const struct shard_allowed allowed[SAMPLE_FAMILIES] = {level_rows(sa, 0, t.level),
+                                                               level_rows(sa, 1, t.level)};
+        t.allowed = t.level == 0 ? NULL : allowed;
         code = calibrate_level(m, &t, curves + t.level, err);
-        wf_xfree(bits);
+        wf_xfree((uint64_t *)(uintptr_t)allowed[0].bits);
+        wf_xfree((uint64_t *)(uintptr_t)allowed[1].bits);
     }
     trial_fini(&t);
     return code;

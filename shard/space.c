@@ -79,8 +79,11 @@ static uint32_t wanted_ef(const struct shard_space *s, const struct shard_query 
         const double target = standard ? SHARD_TARGET_DEFAULT : (double)q->effort.recall;
         e = shard_effort_for(&s->calibration, target, q->k, (double)matched / s->n);
     }
-    /* A step of the walk compares about as many rows as a row has links. */
-    const bool few = q->allowed != NULL && matched <= (uint64_t)e.effort * s->spec.n;
+    if (q->allowed != NULL && q->effort.kind != WIRE_EFFORT_EF && e.effort < UINT32_MAX / 2) {
+        e.effort *= 2; /* a walk may end among rows of another region than the filter's */
+        e.rows *= 2;
+    }
+    const bool few = q->allowed != NULL && matched <= e.effort; /* the walk compares more */
     if (e.effort == UINT32_MAX || few || (double)e.rows >= matched) {
         return UINT32_MAX;
     }

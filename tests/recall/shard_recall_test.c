@@ -26,7 +26,7 @@
 #include "base/table.h"
 #include "shard/build.h"
 #include "shard/shard.h"
-#include "tools/vector_file.h"
+#include "tests/support/recall_data.h"
 
 enum { SHARDS = 3, DEPTH = 10, QUERIES = 600 };
 static const uint64_t seed = 77;
@@ -47,38 +47,6 @@ static void must(enum wf_code code, const struct wf_error *err)
 }
 
 /* ---- data ---- */
-
-/* Path of a data file, or false where the data are not. */
-static bool find_data(const char *file, char path[512])
-{
-    const char *dir = getenv("WEFT_DATA"), *source = getenv("WEFT_SOURCE");
-    if (dir != NULL) {
-        snprintf(path, 512, "%s/%s", dir, file);
-    } else {
-        snprintf(path, 512, "%s/../shared/data/%s", source == NULL ? "." : source, file);
-    }
-    return wf_exists(path);
-}
-
-static void load_vectors(struct data *d, const char *path)
-{
-    struct tool_vector_file f;
-    struct wf_error err;
-    must(tool_vector_file_open(path, 0, &f, &err), &err);
-    const uint32_t dim = f.dim;
-    size_t cap = 0;
-    bool more = true;
-    d->schema.spaces[0].dim = dim;
-    for (;;) {
-        wf_xgrow(&d->vectors, &cap, (d->table.n + 1) * dim, sizeof(float));
-        must(tool_vector_file_next(&f, d->vectors + d->table.n * dim, &more, &err), &err);
-        if (!more) {
-            break;
-        }
-        d->table.n++;
-    }
-    tool_vector_file_close(&f);
-}
 
 static void load_ids(struct data *d, const char *path)
 {
@@ -314,13 +282,13 @@ static void check(struct data *d, const char *name, const char *index, double re
 static void check_file(const char *name, const char *vectors, const char *ids)
 {
     char path[512], id_path[512];
-    if (!find_data(vectors, path) || !find_data(ids, id_path)) {
+    if (!recall_find(vectors, path) || !recall_find(ids, id_path)) {
         print_message("%s: no %s, skipped\n", name, path);
         skip();
     }
     struct data d;
     init(&d, WF_METRIC_COSINE);
-    load_vectors(&d, path);
+    d.vectors = recall_load(path, &d.schema.spaces[0].dim, &d.table.n);
     d.table.skus = wf_xarray(char *, d.table.n);
     load_ids(&d, id_path);
     check(&d, name, "", 0.95, 0.10);
