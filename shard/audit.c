@@ -106,9 +106,14 @@ uint32_t shard_recall_found(const float *given, uint32_t n_given, const float *e
     return found;
 }
 
-static unsigned depth_of(uint32_t k)
+/* The hits of a probe for k that count at a depth; 0: none. */
+static uint32_t hits_at(unsigned depth, uint32_t k)
 {
-    return k == 10 ? SHARD_AUDIT_10 : k == 100 ? SHARD_AUDIT_100 : SHARD_AUDIT_OTHER;
+    static const uint32_t depths[] = {[SHARD_AUDIT_10] = 10, [SHARD_AUDIT_100] = 100};
+    if (depth == SHARD_AUDIT_OTHER) {
+        return k == 10 || k == 100 ? 0 : k;
+    }
+    return k >= depths[depth] ? depths[depth] : 0;
 }
 
 static float target_of(const struct wire_effort *effort)
@@ -153,9 +158,8 @@ static bool below_target(struct window *w, struct shard_recall *got, double *tar
     return true;
 }
 
-static void remember(struct shard_audit *a, uint32_t k, const struct shard_audited *probe)
+static void remember(struct shard_audit *a, unsigned depth, const struct shard_audited *probe)
 {
-    const unsigned depth = depth_of(k);
     struct window *w = &a->windows[depth];
     struct shard_recall got;
     double target;
@@ -270,6 +274,26 @@ void shard_audit_offer(struct shard_audit *a, const struct wire_search_request *
 
 /* ---- searching again ---- */
 
+static uint32_t least(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static void judge(struct shard_audit *a, const struct sampled *probe,
+                  const struct wire_columns *all)
+{
+    for (unsigned depth = 0; depth < SHARD_AUDIT_DEPTHS; depth++) {
+        const uint32_t due = least(hits_at(depth, probe->probe.k), all->n);
+        const struct shard_audited seen = {
+            .due = due,
+            .found = shard_recall_found(probe->scores, least(probe->n, due), all->scores, due),
+            .target = target_of(&probe->probe.effort)};
+        if (due > 0) {
+            remember(a, depth, &seen);
+        }
+    }
+}
+
 /* false when there was no time, or nothing to search any more. */
 static bool search_again(struct shard_audit *a, const struct sampled *probe)
 {
@@ -287,14 +311,7 @@ static bool search_again(struct shard_audit *a, const struct sampled *probe)
     if (code != WF_OK || reply.sources[0].parts_done < reply.sources[0].parts_planned) {
         return false;
     }
-    const struct wire_columns *all = &reply.sources[0];
-    const struct shard_audited seen = {
-        .due = all->n,
-        .found = shard_recall_found(probe->scores, probe->n, all->scores, all->n),
-        .target = target_of(&probe->probe.effort)};
-    if (seen.due > 0) {
-        remember(a, exact.k, &seen);
-    }
+    judge(a, probe, &reply.sources[0]);
     return true;
 }
 

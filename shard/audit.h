@@ -15,7 +15,8 @@
 #include "base/metrics.h"
 #include "shard/shard.h"
 
-/* Depths that are told apart: probes for 10, for 100, for any other number. */
+/* Depths that are told apart: the best 10 and 100 of probes for at least as many, and all hits of
+ * probes for another number. */
 enum { SHARD_AUDIT_10, SHARD_AUDIT_100, SHARD_AUDIT_OTHER, SHARD_AUDIT_DEPTHS };
 extern const char *const shard_audit_depths[SHARD_AUDIT_DEPTHS + 1]; /* "10", "100", "other" */
 enum { SHARD_AUDIT_WINDOW = 1000 };

@@ -111,10 +111,12 @@ const struct wf_metric shard_metrics[SHARD_N_METRICS] = {
                   "Verifications of the whole shard while it served.", "result", scrub_results},
     [M_MEMORY] = {"weft_shard_memory_bytes", WF_GAUGE, "Bytes mapped or allocated for the shard.",
                   "component", shard_component_names},
-    [M_RECALL] = {"weft_shard_audit_recall", WF_GAUGE,
-                  "Share of the exact answer that was given, mean of the last 1,000 audited probes "
-                  "for this many hits; NaN before the first.",
-                  "k", shard_audit_depths},
+    [M_RECALL] =
+        {"weft_shard_audit_recall", WF_GAUGE,
+         "Share of the exact answer that was given: of the best 10 and 100, and of all hits "
+         "of probes for another number; mean of the last 1,000 audited probes, NaN before "
+         "the first.",
+         "k", shard_audit_depths},
     [M_RECALL_LOW] = {"weft_shard_audit_recall_low", WF_GAUGE,
                       "Lower 95 % bound of weft_shard_audit_recall.", "k", shard_audit_depths},
     [M_RECALL_HIGH] = {"weft_shard_audit_recall_high", WF_GAUGE,
