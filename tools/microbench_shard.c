@@ -12,42 +12,42 @@
 #include "base/hash.h"
 #include "base/pool.h"
 #include "shard/build.h"
+#include "tools/synth.h"
 
-enum { CLUSTERS = 4000, SHELVES = 1000 };
-static const double spread = 0.7; /* of rows around their centre, whose values have spread 1 */
+enum { SHELVES = 1000, SEED = 7 };
 
 /* The item features that exist, the first few twice. */
 static const uint32_t feature_ids[BENCH_FEATURES] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3};
 enum { DISTINCT_FEATURES = 9 };
 
-/* Rows around seeded centres, unit length; a stream of random numbers for each row. */
+/* Items of the synthetic shop: the first are the shard's, the ones behind them the queries. */
 struct making {
-    float *out;
-    const float *centres;
-    uint64_t stream;
+    const struct tool_shop *shop;
+    float *rows, *queries;
 };
 
 static void make_rows(void *ctx, size_t begin, size_t end, unsigned thread)
 {
     const struct making *m = ctx;
+    struct tool_text line = {0};
     (void)thread;
     for (size_t i = begin; i < end; i++) {
-        struct wf_random r = wf_random_of(m->stream, i);
-        const float *centre = m->centres + wf_random_below(&r, CLUSTERS) * BENCH_DIM;
-        float *x = m->out + i * BENCH_DIM;
-        for (size_t d = 0; d < BENCH_DIM; d++) {
-            x[d] = (float)((double)centre[d] + spread * wf_random_normal(&r));
-        }
-        wf_assert(wf_normalise(x, BENCH_DIM));
+        float *x =
+            i < BENCH_ROWS ? m->rows + i * BENCH_DIM : m->queries + (i - BENCH_ROWS) * BENCH_DIM;
+        tool_text_clear(&line);
+        tool_shop_item(m->shop, i, &line, x);
     }
+    tool_text_fini(&line);
 }
 
-static float *make_vectors(size_t n, const float *centres, uint64_t stream)
+static void make_vectors(struct bench_shard *b)
 {
-    float *out = wf_xmalloc64(sizeof(float) * n * BENCH_DIM);
-    const struct making m = {.out = out, .centres = centres, .stream = stream};
-    wf_parallel(wf_cores(), n, 1024, make_rows, (void *)&m);
-    return out;
+    struct tool_shop *shop = tool_shop_create(BENCH_ROWS + BENCH_QUERIES, BENCH_DIM, SEED);
+    struct making m = {.shop = shop};
+    m.rows = b->vectors = wf_xmalloc64(sizeof(float) * BENCH_ROWS * BENCH_DIM);
+    m.queries = b->queries = wf_xmalloc64(sizeof(float) * BENCH_QUERIES * BENCH_DIM);
+    wf_parallel(wf_cores(), BENCH_ROWS + BENCH_QUERIES, 1024, make_rows, &m);
+    tool_shop_destroy(shop);
 }
 
 static void make_attributes(struct bench_shard *b)
@@ -77,11 +77,6 @@ static void make_attributes(struct bench_shard *b)
 
 static void make_items(struct bench_shard *b)
 {
-    float *centres = wf_xarray(float, (size_t)CLUSTERS *BENCH_DIM);
-    struct wf_random r = wf_random_of(1, 0);
-    for (size_t i = 0; i < (size_t)CLUSTERS * BENCH_DIM; i++) {
-        centres[i] = (float)wf_random_normal(&r);
-    }
     b->schema.n_spaces = 1;
     b->schema.spaces[0] = (struct wf_space){
         .name = "style", .content_id = "bench", .dim = BENCH_DIM, .metric = WF_METRIC_IP};
@@ -93,10 +88,8 @@ static void make_items(struct bench_shard *b)
         b->items.skus[i] = wf_xprintf("%08u", i);
         b->rows[i] = i;
     }
-    b->vectors = make_vectors(BENCH_ROWS, centres, 2);
-    b->queries = make_vectors(BENCH_QUERIES, centres, 3);
+    make_vectors(b);
     make_attributes(b);
-    wf_xfree(centres);
 }
 
 static enum wf_code build(struct bench_shard *b, const char *index, struct wf_error *err)

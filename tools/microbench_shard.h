@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * microbench_shard.h - the shard that several stages measure: a million vectors in clusters, twelve
- * feature columns, and attributes of known selectivity. Made in memory and in a directory under
- * /tmp that is removed. One thread.
+ * microbench_shard.h - the shard that several stages measure: a million items of the synthetic
+ * shop, queries that are further items of it, twelve feature columns, and attributes of known
+ * selectivity. Made in memory and in a directory under /tmp that is removed. One thread.
  */
 #ifndef TOOL_MICROBENCH_SHARD_H
 #define TOOL_MICROBENCH_SHARD_H
