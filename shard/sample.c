@@ -25,7 +25,7 @@ enum {
     MIX = 3,
     REGIONS = 64,
 };
-static const double scores_most = 1e9; /* of the pass, where that leaves SAMPLE_LEAST queries */
+static const double scores_most = 4e8; /* of the pass, where that leaves SAMPLE_LEAST queries */
 
 /* ---- queries and filters ---- */
 

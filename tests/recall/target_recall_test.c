@@ -7,8 +7,8 @@
  * Queries were never part of the space: rows of each data set are kept out of it. Filters let
  * through rows at random, or the rows of some regions alone, wherever the query is. A hit counts
  * when its score is at least that of the last wanted row minus 1e-6 x max(1, |it|). Real vectors
- * where they are (tests/support/recall_data.h); synthetic ones in every kind of index and metric.
- * WEFT_RECALL_QUERIES (200) says how many are kept out.
+ * where they are (tests/support/recall_data.h); synthetic ones in each kind of index and each
+ * metric. WEFT_RECALL_QUERIES (200) says how many are kept out.
  */
 #include <setjmp.h>
 #include <stdarg.h>
