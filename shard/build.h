@@ -34,10 +34,9 @@ struct shard_build {
     const uint32_t *rows; /* of items: those of this shard */
     size_t n_rows;
     /*
-     * Index per space: "" = the default (IVFn,SQfp16, n the power of two nearest 4 sqrt(rows), at
-     * least 1), or Flat | IVFn,Flat | IVFn,SQfp16 | IVFn,SQ8 | IVFn,PQmx4fs,Refine(SQfp16) |
-     * IVFn,PQmx4fs,Refine(SQ8) | HNSWn | HNSWn,SQfp16. nprobe is measured for recall@10 >= .97 and
-     * stored.
+     * Index per space: "" = the default (IVFn,SQfp16, n as shard_spec_lists says), or Flat |
+     * IVFn,Flat | IVFn,SQfp16 | IVFn,SQ8 | IVFn,PQmx4fs,Refine(SQfp16) | IVFn,PQmx4fs,Refine(SQ8) |
+     * HNSWn | HNSWn,SQfp16. nprobe is measured for recall@10 >= .97 and stored.
      */
     const char *index;
     const struct shard_trials *trials; /* trial.h: recorded; NULL: none */

@@ -160,13 +160,18 @@ void shard_spec_text(const struct shard_spec *spec, char text[SHARD_SPEC_TEXT])
     }
 }
 
+/* From here on choosing twice the lists costs less than comparing rows of lists twice as long:
+ * 10 M x 96 at recall .96 takes 0.86 ms with 32,768 lists and 1.2 ms with 16,384. */
+enum { LISTS_DOUBLED = 16384 };
+
 uint32_t shard_spec_lists(size_t rows)
 {
     if (rows < 2) {
         return 1;
     }
     const double want = log2(4 * sqrt((double)rows));
-    const uint32_t lists = UINT32_C(1) << (unsigned)(want + 0.5);
+    uint32_t lists = UINT32_C(1) << (unsigned)(want + 0.5);
+    lists *= lists < LISTS_DOUBLED ? 1 : 2;
     return lists > rows ? (uint32_t)rows : lists;
 }
 

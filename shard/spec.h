@@ -31,7 +31,8 @@ WF_MUST_CHECK enum wf_code shard_spec_fit(struct shard_spec *spec, const char *s
                                           struct wf_error *err);
 /* The canonical text, less than SHARD_SPEC_TEXT bytes. */
 void shard_spec_text(const struct shard_spec *spec, char text[SHARD_SPEC_TEXT]);
-/* The power of two nearest 4 sqrt(rows), at least 1 and at most the rows. */
+/* The power of two nearest 4 sqrt(rows), twice that from 8.4 M rows on; at least 1 and at most the
+ * rows. */
 uint32_t shard_spec_lists(size_t rows);
 
 #endif

@@ -130,8 +130,9 @@ static void default_lists_are_near_four_roots(void **state)
     static const struct {
         size_t rows;
         uint32_t lists;
-    } cases[] = {{0, 1},    {1, 1},       {2, 2},       {3, 3},         {16, 16},
-                 {100, 32}, {14815, 512}, {21366, 512}, {250000, 2048}, {1000000, 4096}};
+    } cases[] = {{0, 1},         {1, 1},          {2, 2},          {3, 3},
+                 {16, 16},       {100, 32},       {14815, 512},    {21366, 512},
+                 {250000, 2048}, {1000000, 4096}, {8000000, 8192}, {10000000, 32768}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         assert_int_equal(shard_spec_lists(cases[i].rows), cases[i].lists);
     }
