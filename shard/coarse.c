@@ -119,43 +119,58 @@ uint64_t shard_coarse_bytes(const struct shard_coarse *c)
     return c == NULL ? 0 : c->n * (c->codes.stride + 2 * sizeof(float)) + sizeof *c;
 }
 
-/* The least estimate that a list among the nearest may have, `last` being the want-th best. */
-static float reach(const struct shard_coarse *c, const struct wf_estimate *e, const float *query,
-                   float last)
-{
-    const double g = (c->codes.dim + 8.0) * 0x1p-24, own = 2 * (double)e->error;
-    if (c->codes.metric == WF_METRIC_L2) {
-        const double far = sqrt(fmax(0, own - (double)last) * (1 + 4 * g)) + 2 * c->apart;
-        return (float)(-(far * far) * (1 + 4 * g) - own);
-    }
-    const double norm = sqrt((double)wf_dot(query, query, c->codes.dim)) * (1 + 0x1p-10);
-    const double least = (double)last - own - (2 * c->apart + 4 * g * c->longest) * norm;
-    return (float)(least - fabs(least) * 0x1p-20);
-}
-
-bool shard_coarse_near(const struct shard_coarse *c, const float *query, uint32_t want,
-                       const uint32_t *rows, struct wf_arena *a, uint32_t *out, uint32_t *n)
+bool shard_coarse_estimate(const struct shard_coarse *c, const float *query, struct wf_arena *a,
+                           struct shard_near *out)
 {
     struct wf_estimate e;
-    struct shard_top top;
-    rows = rows == NULL ? c->rows : rows;
     float *estimates = wf_arena_alloc64(a, c->n * sizeof *estimates);
-    if (estimates == NULL || !shard_top_init(&top, want < c->n ? want : c->n, NULL, a) ||
-        !wf_estimate_begin(&e, &c->codes, c->norms, query, a)) {
+    if (estimates == NULL || !wf_estimate_begin(&e, &c->codes, c->norms, query, a)) {
         return false;
     }
     wf_estimate_rows(&e, NULL, 0, c->n, estimates);
+    const double g = (c->codes.dim + 8.0) * 0x1p-24;
+    const double norm = sqrt((double)wf_dot(query, query, c->codes.dim)) * (1 + 0x1p-10);
+    *out = (struct shard_near){.scores = estimates, .estimated = true};
+    out->reach_own = 2 * e.error * (1 + 0x1p-20F);
+    out->reach_far = (float)(2 * c->apart * (1 + 0x1p-20));
+    if (c->codes.metric != WF_METRIC_L2) {
+        out->reach_far = (float)((2 * c->apart + 4 * g * c->longest) * norm * (1 + 0x1p-20));
+    }
+    return true;
+}
+
+/* The least estimate that a list among the nearest may have, `last` being the want-th best. */
+static float reach(const struct shard_coarse *c, const struct shard_near *near, float last)
+{
+    const double own = (double)near->reach_own, further = (double)near->reach_far;
+    if (c->codes.metric == WF_METRIC_L2) {
+        const double g = (c->codes.dim + 8.0) * 0x1p-24;
+        const double far = sqrt(fmax(0, own - (double)last) * (1 + 4 * g)) + further;
+        return (float)(-(far * far) * (1 + 4 * g) - own);
+    }
+    const double least = (double)last - own - further;
+    return (float)(least - fabs(least) * 0x1p-20);
+}
+
+bool shard_coarse_near(const struct shard_coarse *c, const struct shard_near *near, uint32_t want,
+                       const uint32_t *rows, struct wf_arena *a, uint32_t *out, uint32_t *n)
+{
+    struct shard_top top;
+    rows = rows == NULL ? c->rows : rows;
+    if (!shard_top_init(&top, want < c->n ? want : c->n, NULL, a)) {
+        return false;
+    }
     for (uint32_t i = 0; i < c->n; i++) {
-        if (estimates[i] >= top.floor && rows[i] > 0) {
-            shard_top_push(&top, (struct shard_hit){.score = estimates[i], .order = i, .row = i});
+        if (near->scores[i] >= top.floor && rows[i] > 0) {
+            shard_top_push(&top, (struct shard_hit){near->scores[i], i, i});
         }
     }
     shard_top_sort(&top);
-    const bool all = top.n < top.k || !isfinite(e.error);
-    const float least = all ? -FLT_MAX : reach(c, &e, query, top.hits[top.n - 1].score);
+    const bool all = top.n < top.k || !isfinite(near->reach_own) || !isfinite(near->reach_far);
+    const float least = all ? -FLT_MAX : reach(c, near, top.hits[top.n - 1].score);
     *n = 0;
     for (uint32_t i = 0; i < c->n; i++) {
-        if ((all || estimates[i] >= least) && rows[i] > 0) {
+        if ((all || near->scores[i] >= least) && rows[i] > 0) {
             out[(*n)++] = i;
         }
     }

@@ -8,6 +8,7 @@
 #ifndef SHARD_COARSE_H
 #define SHARD_COARSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -21,11 +22,20 @@ struct shard_coarse *shard_coarse_make(const struct wf_codes *centroids, const u
 void shard_coarse_free(struct shard_coarse *c); /* NULL is fine */
 uint64_t shard_coarse_bytes(const struct shard_coarse *c);
 
+/* How near a query is to every list, roughly. */
+struct shard_near {
+    const float *scores; /* of each list: estimates, or without a copy the kernel's own */
+    bool estimated;
+    float reach_own, reach_far; /* of estimates: see coarse.c */
+};
+/* Estimates of all lists; `c` is not NULL. False when the arena is full. */
+bool shard_coarse_estimate(const struct shard_coarse *c, const float *query, struct wf_arena *a,
+                           struct shard_near *out);
 /*
  * Lists, rising, that hold every one of the `want` best among those with rows (`rows` of each list,
  * NULL: all of its rows count), into out[0..n), room for all lists. False when the arena is full.
  */
-bool shard_coarse_near(const struct shard_coarse *c, const float *query, uint32_t want,
+bool shard_coarse_near(const struct shard_coarse *c, const struct shard_near *near, uint32_t want,
                        const uint32_t *rows, struct wf_arena *a, uint32_t *out, uint32_t *n);
 
 #endif

@@ -3,7 +3,7 @@
  * effort.h - how much to search for a recall: what the build measured, looked up.
  *
  * For one space: curves of recall@k against effort, one for every k and selectivity of a filter
- * that the build tried. Effort is IVF lists that hold a matching row, best first, or HNSW's ef.
+ * that the build tried. Effort is IVF's reach (reach.h), or HNSW's ef.
  * Selectivity is the share of the space's rows that a filter lets through, 1 without one. Immutable
  * after opening; thread-safe.
  */

@@ -256,6 +256,22 @@ static void place(const struct shard_space *sp, uint32_t rows, const struct made
     }
 }
 
+/* Whether the allowed rows keep to some of the lists: the variance between lists, less what chance
+ * alone makes of it, against that of all rows. */
+bool shard_filter_regional(const struct shard_space *sp, const struct shard_allowed *a)
+{
+    const double n = sp->n, p = a->matched / n;
+    double between = 0;
+    uint32_t lists = 0;
+    for (uint32_t i = 0; i < sp->spec.n; i++) {
+        const double rows = sp->lists[i + 1] - sp->lists[i], off = a->lists[i] - rows * p;
+        between += rows > 0 ? off * off / rows : 0;
+        lists += rows > 0;
+    }
+    const double all = n * p * (1 - p);
+    return all > 0 && between / all - lists / n >= SHARD_REGIONAL;
+}
+
 static struct view *view_create(const struct shard *s, const struct made *m, unsigned slot)
 {
     const struct shard_space *sp = slot < s->schema.n_spaces ? &s->spaces[slot] : NULL;
@@ -277,6 +293,7 @@ static struct view *view_create(const struct shard *s, const struct made *m, uns
             counts[i] = wf_bits_count(v->allowed.bits, sp->lists[i], sp->lists[i + 1]);
         }
         v->allowed.lists = counts;
+        v->allowed.regional = shard_filter_regional(sp, &v->allowed);
     }
     return v;
 }

@@ -21,16 +21,23 @@
 #include "base/error.h"
 
 enum { SHARD_ZONE_ROWS = 4096 };
+/* Filters are regional from this intra-class correlation on (Donner 1986: the share of the variance
+ * of "is allowed" that lies between lists): 0 at random, 1 where lists are allowed as a whole. */
+#define SHARD_REGIONAL 0.3
 
 /* The rows of one space that a filter lets through. */
 struct shard_allowed {
     const uint64_t *bits;  /* over the space's rows (its own order) */
     uint32_t matched;      /* set bits */
     const uint32_t *lists; /* IVF: set bits of each list, spec.n of them; else NULL */
+    bool regional;         /* IVF: set bits keep to some of the lists, as a category does */
 };
 
 struct shard;
+struct shard_space;
 struct shard_filters;
+/* Whether allowed rows, counted by list, are regional. */
+bool shard_filter_regional(const struct shard_space *s, const struct shard_allowed *a);
 /* `shard` is borrowed and outlives it; at most `bytes` of bitmaps are kept. */
 struct shard_filters *shard_filters_create(const struct shard *shard, size_t bytes);
 void shard_filters_destroy(struct shard_filters *f); /* NULL is fine */

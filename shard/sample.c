@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/pool.h"
+#include "shard/reach.h"
 #include "shard/top.h"
 
 const double sample_selectivities[SAMPLE_LEVELS] = {1, .5, .1, .05, .01, .001};
@@ -232,31 +233,22 @@ static uint32_t right_rows(const struct shard_top *top, uint32_t depth, float *t
     return n;
 }
 
-/* ---- ranks of lists ---- */
+/* ---- how far lists are ---- */
 
 struct ranking {
-    struct shard_hit *lists; /* n, best first */
-    uint32_t n;
-    uint32_t *rank;  /* of each list, among those that hold a row of the level */
-    uint32_t *found; /* scratch: ranks of the right rows */
+    const float *scores; /* of each list */
+    uint32_t *reach;     /* of each list among those that hold a row of the level, less 1 */
+    uint32_t *found;     /* scratch: reaches of the right rows */
 };
 
-static void rank_lists(const struct shard_sample *sa, uint32_t query, struct wf_arena *a,
-                       struct ranking *out)
+static const float *score_lists(const struct shard_sample *sa, uint32_t query, struct wf_arena *a)
 {
     const struct shard_space *s = sa->space;
-    const uint32_t n = s->spec.n;
-    struct shard_top top;
-    float *scores = wf_arena_alloc64(a, n * sizeof *scores);
-    wf_assert(scores != NULL && shard_top_init(&top, n, NULL, a));
+    float *scores = wf_arena_alloc64(a, s->spec.n * sizeof *scores);
+    wf_assert(scores != NULL);
     const float *q = sa->queries + (size_t)query * s->schema->dim;
-    wf_score_rows(&s->centroids, q, NULL, 0, n, scores);
-    for (uint32_t i = 0; i < n; i++) {
-        shard_top_push(&top, (struct shard_hit){scores[i], i, i});
-    }
-    shard_top_sort(&top);
-    out->lists = top.hits;
-    out->n = top.n;
+    wf_score_rows(&s->centroids, q, NULL, 0, s->spec.n, scores);
+    return scores;
 }
 
 static uint32_t list_of(const struct shard_space *s, uint32_t row)
@@ -279,18 +271,20 @@ static int rising(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* Numbers the lists of a level and counts the rows that each adds. Under mu. */
-static void number_lists(struct shard_sample *sa, uint32_t query, uint32_t level,
-                         struct ranking *rk)
+/* Finds the reach of every list of a level and counts the rows that it adds. Under mu. */
+static void reach_lists(struct shard_sample *sa, uint32_t query, uint32_t level, struct ranking *rk)
 {
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < rk->n; i++) {
-        const uint32_t list = rk->lists[i].row;
-        const uint32_t rows = sa->list_matched[sample_family(query)][level][list];
-        rk->rank[list] = at;
-        if (rows > 0) {
-            sa->rows[level][at++] += rows;
+    const uint32_t *rows = sa->list_matched[sample_family(query)][level];
+    const uint32_t n = sa->space->spec.n;
+    struct shard_reach r = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        if (rows[i] > 0) {
+            shard_reach_add(&r, rk->scores[i]);
         }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        rk->reach[i] = shard_reach_to(&r, rk->scores[i]) - 1;
+        sa->rows[level][rk->reach[i]] += rows[i];
     }
 }
 
@@ -302,7 +296,7 @@ static void tally(struct shard_sample *sa, uint32_t query, uint32_t depth, uint3
     const uint32_t n = right_rows(top, sa->depths[depth], &threshold);
     const uint32_t due = n < sa->depths[depth] ? n : sa->depths[depth];
     for (uint32_t i = 0; i < n; i++) {
-        rk->found[i] = rk->rank[list_of(sa->space, top->hits[i].row)];
+        rk->found[i] = rk->reach[list_of(sa->space, top->hits[i].row)];
     }
     qsort(rk->found, n, sizeof *rk->found, rising);
     const struct sample_tally *t = &sa->tally[depth][level];
@@ -315,13 +309,13 @@ static void tally(struct shard_sample *sa, uint32_t query, uint32_t depth, uint3
 static void count_lists(struct pass *p, uint32_t query, const struct answer *an, struct wf_arena *a)
 {
     struct shard_sample *sa = p->sa;
-    struct ranking rk = {.rank = wf_array(a, uint32_t, sa->space->spec.n),
+    struct ranking rk = {.scores = score_lists(sa, query, a),
+                         .reach = wf_array(a, uint32_t, sa->space->spec.n),
                          .found = wf_array(a, uint32_t, p->keep)};
-    wf_assert(rk.rank != NULL && rk.found != NULL);
-    rank_lists(sa, query, a, &rk);
+    wf_assert(rk.reach != NULL && rk.found != NULL);
     pthread_mutex_lock(&p->mu);
     for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
-        number_lists(sa, query, l, &rk);
+        reach_lists(sa, query, l, &rk);
         for (uint32_t d = 0; d < sa->n_depths; d++) {
             tally(sa, query, d, l, &an->tops[l], &rk);
         }
@@ -375,11 +369,11 @@ static void init_lists(struct shard_sample *sa)
         for (uint32_t family = 0; family < SAMPLE_FAMILIES; family++) {
             sa->list_matched[family][l] = wf_xarray(uint32_t, n);
         }
-        sa->rows[l] = wf_xarray(uint64_t, n);
+        sa->rows[l] = wf_xarray(uint64_t, SHARD_REACH_MOST);
         for (uint32_t i = 0; i < sa->n_depths * SAMPLE_GROUPS; i++) {
             struct sample_tally *t = &sa->tally[i / SAMPLE_GROUPS][l];
-            t->found[i % SAMPLE_GROUPS] = wf_xarray(uint32_t, n);
-            t->squares[i % SAMPLE_GROUPS] = wf_xarray(uint32_t, n);
+            t->found[i % SAMPLE_GROUPS] = wf_xarray(uint32_t, SHARD_REACH_MOST);
+            t->squares[i % SAMPLE_GROUPS] = wf_xarray(uint32_t, SHARD_REACH_MOST);
         }
     }
 }

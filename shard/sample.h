@@ -6,8 +6,8 @@
  *
  * A query is a row of the space, left out of its own answer; a row moved by noise half as long as
  * itself; or the mean of three rows. All answers come of one brute-force pass over the stored
- * vectors. For an IVF index that pass also gives the recall of every number of lists, without a
- * search: a row is found when the rank of its list among the query's lists is below that number.
+ * vectors. For an IVF index that pass also gives the recall of every reach (reach.h), without a
+ * search: a row is found when its list is within that reach.
  * Build only; works on every core, and the result does not depend on their number.
  */
 #ifndef SHARD_SAMPLE_H
@@ -23,7 +23,7 @@ enum {
 };
 extern const double sample_selectivities[SAMPLE_LEVELS];
 
-/* IVF, for one depth and level. Index e: what the e-th list, best first, adds. */
+/* IVF, for one depth and level. Index e: what the lists add whose reach (reach.h) is e + 1. */
 struct sample_tally {
     uint32_t *found[SAMPLE_GROUPS];   /* right rows */
     uint32_t *squares[SAMPLE_GROUPS]; /* to the sum over queries of (right rows so far)^2 */
@@ -44,7 +44,7 @@ struct shard_sample {
     /* IVF: */
     uint32_t *list_matched[SAMPLE_FAMILIES][SAMPLE_LEVELS]; /* rows of each list */
     struct sample_tally tally[SAMPLE_DEPTHS][SAMPLE_LEVELS];
-    uint64_t *rows[SAMPLE_LEVELS]; /* rows that the e-th list adds, all queries */
+    uint64_t *rows[SAMPLE_LEVELS]; /* rows that the lists of reach e + 1 add, all queries */
 };
 
 /* Draws the queries, answers them, and counts. A right row is one whose score is at least the last

@@ -380,14 +380,15 @@ static json_t *space_meta(const struct shard_made *m)
         shard_faiss_graph_get(s->faiss, &g);
     }
     return json_pack(
-        "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:b, s:i, s:i, s:I, s:o}",
+        "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:f, s:f, s:b, s:i, s:i, s:I, s:o, "
+        "s:o}",
         "name", s->schema->name, "content_id", s->schema->content_id, "dim", (int)s->schema->dim,
         "metric", wf_metric_name(s->schema->metric), "index", s->index, "vectors", (json_int_t)s->n,
         "without", (json_int_t)m->without, "effort", (json_int_t)s->effort, "row_cap",
         (json_int_t)s->row_cap, "max_norm", s->max_norm, "recall", m->measure.recall, "scanned",
         m->measure.scanned, "settled", (int)m->measure.settled, "entry", (int)g.entry, "top",
         (int)g.top, "refine", (json_int_t)s->pq.refine, "calibration",
-        shard_calibration_json(&s->calibration));
+        shard_calibration_json(&s->calibration), "regional", shard_calibration_json(&s->regional));
 }
 
 static enum wf_code write_meta(struct work *wk, struct wf_error *err)

@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "shard/mapped.h"
+#include "shard/reach.h"
 
 bool shard_section_name(char out[64], const char *group, const char *name, const char *part)
 {
@@ -173,7 +174,7 @@ struct space_meta {
     const char *name, *content_id, *metric, *index;
     json_int_t vectors, effort, row_cap;
     int dim, entry, top;
-    json_t *calibration;
+    json_t *calibration, *regional;
 };
 
 static enum wf_code read_space_meta(json_t *json, const struct wf_space *schema,
@@ -181,11 +182,11 @@ static enum wf_code read_space_meta(json_t *json, const struct wf_space *schema,
                                     struct wf_error *err)
 {
     struct space_meta m = {0};
-    if (json_unpack(json, "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:F, s:i, s:i, s:o}", "name",
-                    &m.name, "content_id", &m.content_id, "dim", &m.dim, "metric", &m.metric,
-                    "index", &m.index, "vectors", &m.vectors, "effort", &m.effort, "row_cap",
-                    &m.row_cap, "max_norm", &sp->max_norm, "entry", &m.entry, "top", &m.top,
-                    "calibration", &m.calibration) != 0) {
+    if (json_unpack(json, "{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:I, s:F, s:i, s:i, s:o, s:o}",
+                    "name", &m.name, "content_id", &m.content_id, "dim", &m.dim, "metric",
+                    &m.metric, "index", &m.index, "vectors", &m.vectors, "effort", &m.effort,
+                    "row_cap", &m.row_cap, "max_norm", &sp->max_norm, "entry", &m.entry, "top",
+                    &m.top, "calibration", &m.calibration, "regional", &m.regional) != 0) {
         return shard_lies(err, "section", "meta", "a space lacks a member");
     }
     if (strcmp(m.name, schema->name) != 0 || strcmp(m.content_id, schema->content_id) != 0 ||
@@ -211,7 +212,7 @@ static enum wf_code check_space_meta(const struct shard *s, const struct space_m
         return shard_lies(err, "space", name, "more vectors than rows");
     }
     sp->n = (uint32_t)m->vectors;
-    const json_int_t most = sp->spec.kind == SHARD_IVF ? (json_int_t)sp->spec.n : WIRE_EFFORT_MAX;
+    const json_int_t most = sp->spec.kind == SHARD_IVF ? SHARD_REACH_MOST : WIRE_EFFORT_MAX;
     const json_int_t least = sp->spec.kind == SHARD_FLAT ? 0 : 1;
     if (m->effort < least || m->effort > most || m->row_cap < 0 || m->row_cap > m->vectors) {
         return shard_lies(err, "space", name, "effort is out of range");
@@ -222,7 +223,8 @@ static enum wf_code check_space_meta(const struct shard *s, const struct space_m
     sp->effort = (uint32_t)m->effort;
     sp->row_cap = (uint32_t)m->row_cap;
     shard_spec_text(&sp->spec, sp->index);
-    if (shard_calibration_read(m->calibration, (uint32_t)most, &sp->calibration, err) != WF_OK) {
+    if (shard_calibration_read(m->calibration, (uint32_t)most, &sp->calibration, err) != WF_OK ||
+        shard_calibration_read(m->regional, (uint32_t)most, &sp->regional, err) != WF_OK) {
         return wf_prefix(err, "space \"%s\": ", name);
     }
     return WF_OK;

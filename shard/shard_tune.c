@@ -2,14 +2,14 @@
  *
  * shard_tune.c - the space's calibration, and the default effort that follows from it.
  *
- * Curves of IVF come from the ranks of the lists that hold the right rows (sample.h); those of HNSW
- * from searches. A curve's recall is a mean less its standard error: the least of those over
- * queries that meet random filters, that meet regions, and that are rows themselves. Short of every
- * list none is said to reach 1.
+ * Curves of IVF come from the reaches of the lists that hold the right rows (sample.h, reach.h);
+ * those of HNSW from searches. A curve's recall is a mean less its standard error, the lesser of
+ * those over queries that are rows themselves and over the others; filters at random and filters of
+ * regions have curves of their own. Short of every list none is said to reach 1.
  *
  * The default is the least effort that reaches SHARD_TARGET_DEFAULT at the depth that a merged ten
  * takes from one shard. Where that would compare more than 9.5 % of the rows but .95 does not, the
- * most lists within 9.5 % are taken, and a search is then never allowed more than a tenth of the
+ * furthest reach within 9.5 % is taken, and a search is then never allowed more than a tenth of the
  * rows. It is measured with the searching code itself. See made.h.
  */
 #include <math.h>
@@ -17,6 +17,7 @@
 
 #include "base/bits.h"
 #include "base/pool.h"
+#include "shard/reach.h"
 #include "shard/refine.h"
 #include "shard/sample.h"
 
@@ -31,7 +32,7 @@ enum {
 static const double recall_least = 0.95, recall_short = 0.9999;
 static const double share_wanted = 0.095, share_most = 0.1, brute_share = 0.7;
 /* Standard errors between a mean and what is promised: filters differ more than a sample shows. */
-static const double errors_off = 1, errors_off_filtered = 2;
+static const double errors_off = 1, errors_off_regions = 2;
 
 /* Recalls at which a curve has points; the least effort and all of it are points too. */
 static const double marks[] = {.5,  .6,  .7,   .75, .8,   .85, .88,   .9,   .92,   .94, .95,
@@ -53,18 +54,28 @@ struct sums {
     uint64_t found[SAMPLE_GROUPS], squares[SAMPLE_GROUPS];
 };
 
+/* Which queries make a promise: those that met filters of both families, or of one. */
+enum whose { OF_RANDOM, OF_REGIONS, OF_BOTH };
+
 static double promised_by(const struct sums *sums, const uint32_t n[SAMPLE_GROUPS], uint32_t depth,
-                          uint32_t level)
+                          enum whose whose)
 {
-    const double off = level == 0 ? errors_off : errors_off_filtered;
-    static const uint32_t unions[][2] = {{0, 1}, {2, 3}, {1, 3}}; /* random, regions, rows */
+    const double off = whose == OF_REGIONS ? errors_off_regions : errors_off;
+    /* sets of groups, a bit each: all of a family, and rows of the space alone */
+    static const unsigned sets[][3] = {
+        [OF_RANDOM] = {0x3, 0x2, 0}, [OF_REGIONS] = {0xc, 0x8, 0}, [OF_BOTH] = {0x3, 0xc, 0xa}};
     double recall = recall_short;
-    for (uint32_t u = 0; u < sizeof unions / sizeof unions[0]; u++) {
-        const uint32_t a = unions[u][0], b = unions[u][1];
-        if (n[a] + n[b] > 0) {
-            const double rows = promised(sums->found[a] + sums->found[b],
-                                         sums->squares[a] + sums->squares[b], n[a] + n[b], off);
-            recall = fmin(recall, rows / depth);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint64_t found = 0, squares = 0;
+        uint32_t queries = 0;
+        for (uint32_t g = 0; g < SAMPLE_GROUPS; g++) {
+            const bool in = (sets[whose][i] >> g & 1) != 0;
+            found += in ? sums->found[g] : 0;
+            squares += in ? sums->squares[g] : 0;
+            queries += in ? n[g] : 0;
+        }
+        if (queries > 0) {
+            recall = fmin(recall, promised(found, squares, queries, off) / depth);
         }
     }
     return recall;
@@ -85,48 +96,49 @@ static void add_point(struct shard_curve *c, uint32_t effort, double recall, dou
     c->points[c->n++] = p;
 }
 
-/* Lists probed, one by one. */
+/* Lists probed, further and further. */
 struct walk {
     const struct shard_sample *sa;
-    uint32_t depth, level, lists;
+    uint32_t depth, level, reach;
+    enum whose whose;
     struct sums sums;
     uint64_t rows;
-    double recall; /* promised with this many lists; never falls */
+    double recall; /* promised with this reach; never falls */
 };
 
 static void walk_on(struct walk *w)
 {
     const struct sample_tally *t = &w->sa->tally[w->depth][w->level];
     for (uint32_t g = 0; g < SAMPLE_GROUPS; g++) {
-        w->sums.found[g] += t->found[g][w->lists];
-        w->sums.squares[g] += t->squares[g][w->lists];
+        w->sums.found[g] += t->found[g][w->reach];
+        w->sums.squares[g] += t->squares[g][w->reach];
     }
     const double recall =
-        w->sa->kept * promised_by(&w->sums, w->sa->of_group, w->sa->depths[w->depth], w->level);
-    w->rows += w->sa->rows[w->level][w->lists++];
+        w->sa->kept * promised_by(&w->sums, w->sa->of_group, w->sa->depths[w->depth], w->whose);
+    w->rows += w->sa->rows[w->level][w->reach++];
     w->recall = fmax(w->recall, recall);
 }
 
 static void calibrate_lists(const struct shard_sample *sa, uint32_t depth, uint32_t level,
-                            struct shard_curve *c)
+                            enum whose whose, struct shard_curve *c)
 {
-    const uint32_t lists = sa->space->spec.n;
     *c = (struct shard_curve){.k = sa->depths[depth],
                               .selectivity = (float)sample_selectivities[level]};
-    struct walk w = {.sa = sa, .depth = depth, .level = level};
+    struct walk w = {
+        .sa = sa, .depth = depth, .level = level, .whose = level == 0 ? OF_BOTH : whose};
     uint32_t mark = 0;
     const bool enough = sa->matched[level] >= 2 * sa->depths[depth];
-    while (enough && w.lists + 1 < lists && mark < MARKS) {
+    while (enough && w.reach + 1 < SHARD_REACH_MOST && mark < MARKS) {
         walk_on(&w);
-        if (w.lists > 1 && w.recall < marks[mark]) {
+        if (w.reach > 1 && w.recall < marks[mark]) {
             continue;
         }
-        add_point(c, w.lists, w.recall, (double)w.rows / sa->n);
+        add_point(c, w.reach, w.recall, (double)w.rows / sa->n);
         while (mark < MARKS && w.recall >= marks[mark]) {
             mark++;
         }
     }
-    add_point(c, lists, sa->kept, sa->matched[level]);
+    add_point(c, SHARD_REACH_MOST, sa->kept, sa->matched[level]);
 }
 
 /* ---- searches ---- */
@@ -238,7 +250,7 @@ static double trial_promise(const struct trial *t, uint32_t depth)
         sums.found[sample_group(i)] += now;
         sums.squares[sample_group(i)] += now * now;
     }
-    return promised_by(&sums, n, t->sa->depths[depth], t->level);
+    return promised_by(&sums, n, t->sa->depths[depth], OF_BOTH);
 }
 
 /* ---- the default ---- */
@@ -265,32 +277,38 @@ static enum wf_code measure(const struct shard_sample *sa, struct shard_measure 
     return code;
 }
 
-/* Takes nprobe as the default and measures it as such. */
-static enum wf_code take_lists(struct shard_made *m, const struct shard_sample *sa, uint32_t nprobe,
+/* Takes a reach as the default and measures it as such. */
+static enum wf_code take_reach(struct shard_made *m, const struct shard_sample *sa, uint32_t reach,
                                double cap, struct wf_error *err)
 {
-    m->space.effort = nprobe;
+    m->space.effort = reach;
     m->space.row_cap = (uint32_t)(cap * m->space.n);
     return measure(sa, &m->measure, err);
 }
 
-/* The least number of lists that reaches the default target, and the most within the share of rows
- * that is wanted. */
-static void choose_default(const struct shard_sample *sa, uint32_t *wanted, uint32_t *within)
+/* Reaches: the least that gets to the default target, and the most within the share of rows that is
+ * wanted. */
+struct choice {
+    uint32_t wanted, within;
+    double rows; /* of the lesser one, mean */
+};
+
+static struct choice choose_default(const struct shard_sample *sa)
 {
-    const uint32_t lists = sa->space->spec.n;
-    struct walk w = {.sa = sa};
-    *wanted = lists;
-    *within = 1;
-    while (w.lists < lists) {
+    struct choice c = {.wanted = SHARD_REACH_MOST, .within = 1, .rows = sa->space->n};
+    struct walk w = {.sa = sa, .whose = OF_BOTH};
+    while (w.reach < SHARD_REACH_MOST) {
         walk_on(&w);
-        if (w.recall >= SHARD_TARGET_DEFAULT && *wanted == lists) {
-            *wanted = w.lists;
+        const double rows = (double)w.rows / sa->n;
+        if (rows <= share_wanted * sa->space->n && c.wanted == SHARD_REACH_MOST) {
+            c.within = w.reach;
+            c.rows = rows;
         }
-        if ((double)w.rows <= share_wanted * sa->n * sa->space->n) {
-            *within = w.lists;
+        if (w.recall >= SHARD_TARGET_DEFAULT && c.wanted == SHARD_REACH_MOST) {
+            c.wanted = w.reach;
         }
     }
+    return c;
 }
 
 /* What a compressed first pass loses with twice the default effort: the more lists, the more. */
@@ -300,40 +318,36 @@ static enum wf_code tune_first_pass(struct shard_made *m, struct shard_sample *s
     if (m->space.pq.m == 0) {
         return WF_OK;
     }
-    const uint32_t lists = m->space.spec.n;
-    uint32_t wanted, within;
-    choose_default(sa, &wanted, &within);
-    wanted = wanted < within ? wanted : within;
+    const double lists = m->space.spec.n;
+    const double twice = 2 * ceil(choose_default(sa).rows * lists / m->space.n);
     const struct shard_refine_sample sample = {.queries = sa->queries,
                                                .n = sa->n < REFINE_QUERIES ? sa->n : REFINE_QUERIES,
                                                .order = sa->order,
-                                               .nprobe = wanted < lists / 2 ? 2 * wanted : lists};
+                                               .nprobe = (uint32_t)fmin(fmax(twice, 1), lists)};
     return shard_tune_refine(&m->space, &sample, &sa->kept, err);
 }
 
 static enum wf_code tune_lists(struct shard_made *m, struct shard_sample *sa, struct wf_error *err)
 {
     struct shard_measure *now = &m->measure;
-    uint32_t wanted, within;
     enum wf_code code = tune_first_pass(m, sa, err);
     if (code != WF_OK) {
         return code;
     }
-    choose_default(sa, &wanted, &within);
-    code = take_lists(m, sa, wanted < within ? wanted : within, share_most, err);
+    const struct choice c = choose_default(sa);
+    code = take_reach(m, sa, c.wanted < c.within ? c.wanted : c.within, share_most, err);
     if (code != WF_OK || now->recall >= recall_least) {
-        now->settled = wanted > within;
+        now->settled = c.wanted > c.within;
         return code;
     }
-    return take_lists(m, sa, wanted, 0, err);
+    return take_reach(m, sa, c.wanted, 0, err);
 }
 
-static void calibrate(struct shard_made *m, const struct shard_sample *sa)
+static void calibrate(const struct shard_sample *sa, enum whose whose, struct shard_calibration *c)
 {
-    struct shard_calibration *c = &m->space.calibration;
     for (uint32_t d = 1; d < sa->n_depths; d++) {
         for (uint32_t l = 0; l < SAMPLE_LEVELS; l++) {
-            calibrate_lists(sa, d, l, &c->curves[c->n++]);
+            calibrate_lists(sa, d, l, whose, &c->curves[c->n++]);
         }
     }
 }
@@ -454,7 +468,8 @@ enum wf_code shard_tune(struct shard_made *m, const uint32_t *order, const struc
     enum wf_code code;
     if (s->spec.kind == SHARD_IVF) {
         code = tune_lists(m, &sa, err); /* while there are no curves, which a search would heed */
-        calibrate(m, &sa);
+        calibrate(&sa, OF_RANDOM, &m->space.calibration);
+        calibrate(&sa, OF_REGIONS, &m->space.regional);
     } else {
         code = tune_graph(m, &sa, err);
     }

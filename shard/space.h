@@ -39,8 +39,9 @@ struct shard_space {
     const uint32_t *of_row;        /* row of each shard row or WF_NO_ROW; NULL: the same, below n */
     const float *norms;            /* L2 with SQ8 or pq: squared length of each row, else NULL */
     struct shard_pq pq;            /* m = 0: no compressed first pass */
-    struct shard_calibration calibration;
-    uint32_t effort;    /* nprobe or ef for the default target, unfiltered, k = 10; 0 for Flat */
+    struct shard_calibration calibration; /* under filters that know nothing of the vectors */
+    struct shard_calibration regional;    /* IVF: under regional filters */
+    uint32_t effort;    /* reach or ef for the default target, unfiltered, k = 10; 0 for Flat */
     uint32_t row_cap;   /* IVF, default effort, no filter: rows compared at most; 0 = no cap */
     double max_norm;    /* no stored vector is longer */
     double decode_norm; /* SQ8: length of |min| + 255 step, 0 elsewhere */

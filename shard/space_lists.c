@@ -3,10 +3,10 @@
  * space_lists.c - IVF: which lists, or all allowed rows after all; then the rows of these lists.
  *
  * Lists are chosen by the scoring kernel over the centroids, ties by list number; under a filter
- * only lists that hold an allowed row count. How many: as the caller says, or as the calibration
- * says for the recall wanted (effort.h). Where comparing every allowed row costs no more than that,
- * it is done instead, and is exact. The k best rows of the probed lists by the kernel are the
- * answer, whoever selected them (docs/internals/search.md).
+ * only lists that hold an allowed row count. How many: as the caller says, or those within the
+ * reach (reach.h) that the calibration says for the recall wanted (effort.h). Where comparing every
+ * allowed row costs no more than that, it is done instead, and is exact. The k best rows of the
+ * probed lists by the kernel are the answer, whoever selected them (docs/internals/search.md).
  *
  * Several queries pass over a list together: each block of rows is scored by all of them while it
  * is in the cache. The clock is read between chunks of lists; a query that is cut short says how
@@ -16,6 +16,7 @@
 
 #include "base/bits.h"
 #include "base/clock.h"
+#include "shard/reach.h"
 #include "shard/scan.h"
 #include "shard/select.h"
 #include "shard/space_pq.h"
@@ -34,71 +35,103 @@ static uint32_t list_rows(const struct shard_space *s, const struct shard_query 
     return q->allowed == NULL ? s->lists[list + 1] - s->lists[list] : q->allowed->lists[list];
 }
 
-/* Lists to probe, UINT32_MAX when only everything will do. */
-static uint32_t wanted_lists(const struct shard_space *s, const struct shard_query *q)
+/* The reach that the recall wanted takes, UINT32_MAX when only everything will do. */
+static uint32_t wanted_reach(const struct shard_space *s, const struct shard_query *q)
 {
     const bool standard = q->effort.kind == WIRE_EFFORT_DEFAULT;
-    if (q->effort.kind == WIRE_EFFORT_NPROBE) {
-        return q->effort.value;
-    }
     if (standard && q->allowed == NULL && (q->k <= 10 || s->calibration.n == 0)) {
         return s->effort;
     }
     const double target = standard ? SHARD_TARGET_DEFAULT : (double)q->effort.recall;
     const double share = (double)shard_query_matched(s, q) / s->n;
-    return shard_effort_for(&s->calibration, target, q->k, share).effort;
+    const bool regional = q->allowed != NULL && q->allowed->regional && s->regional.n > 0;
+    return shard_effort_for(regional ? &s->regional : &s->calibration, target, q->k, share).effort;
+}
+
+/* How many lists that hold an allowed row are within a reach, at least 1. */
+static uint32_t lists_within(const struct shard_space *s, const struct shard_query *q,
+                             const struct shard_near *near, uint32_t reach)
+{
+    struct shard_reach r = {0};
+    for (uint32_t i = 0; i < s->spec.n; i++) {
+        if (list_rows(s, q, i) > 0) {
+            shard_reach_add(&r, near->scores[i]);
+        }
+    }
+    const double limit = shard_reach_limit(&r, reach);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->spec.n; i++) {
+        n += (double)near->scores[i] >= limit && list_rows(s, q, i) > 0;
+    }
+    return n > 0 ? n : 1;
+}
+
+/* How near all lists are. */
+static enum wf_code look(const struct shard_space *s, const struct shard_query *q,
+                         struct wf_arena *a, struct shard_near *out, struct wf_error *err)
+{
+    if (s->coarse != NULL) {
+        return shard_coarse_estimate(s->coarse, q->vector, a, out) ? WF_OK
+                                                                   : shard_search_no_room(a, err);
+    }
+    float *scores = wf_arena_alloc64(a, s->spec.n * sizeof *scores + 64);
+    if (scores == NULL) {
+        return shard_search_no_room(a, err);
+    }
+    wf_score_rows(&s->centroids, q->vector, NULL, 0, s->spec.n, scores);
+    *out = (struct shard_near){.scores = scores};
+    return WF_OK;
 }
 
 struct scored_lists {
     uint32_t *lists; /* rising; NULL: all */
-    float *scores;
+    const float *scores;
     uint32_t n;
 };
 
 /* Lists that may be among the nearest, in *out (all of them: NULL), and the scores of these. */
 static enum wf_code score_lists(const struct shard_space *s, const struct shard_query *q,
-                                uint32_t want, struct wf_arena *a, struct scored_lists *out,
-                                struct wf_error *err)
+                                const struct shard_near *near, uint32_t want, struct wf_arena *a,
+                                struct scored_lists *out)
 {
-    *out = (struct scored_lists){.n = s->spec.n};
-    if (s->coarse != NULL) {
-        out->lists = wf_array(a, uint32_t, s->spec.n);
-        if (out->lists == NULL || !shard_coarse_near(s->coarse, q->vector, want,
-                                                     q->allowed == NULL ? NULL : q->allowed->lists,
-                                                     a, out->lists, &out->n)) {
-            return shard_search_no_room(a, err);
-        }
+    *out = (struct scored_lists){.scores = near->scores, .n = s->spec.n};
+    if (!near->estimated) {
+        return WF_OK;
     }
-    out->scores = wf_arena_alloc64(a, out->n * sizeof *out->scores + 64);
-    if (out->scores == NULL) {
-        return shard_search_no_room(a, err);
+    out->lists = wf_array(a, uint32_t, s->spec.n);
+    if (out->lists == NULL ||
+        !shard_coarse_near(s->coarse, near, want, q->allowed == NULL ? NULL : q->allowed->lists, a,
+                           out->lists, &out->n)) {
+        return WF_EXHAUSTED;
     }
-    wf_score_rows(&s->centroids, q->vector, out->lists, 0, out->n, out->scores);
+    float *scores = wf_arena_alloc64(a, out->n * sizeof *scores + 64);
+    if (scores == NULL) {
+        return WF_EXHAUSTED;
+    }
+    wf_score_rows(&s->centroids, q->vector, out->lists, 0, out->n, scores);
+    out->scores = scores;
     return WF_OK;
 }
 
 /* The nearest lists that hold an allowed row, best first, at most `want`. */
 static enum wf_code nearest_lists(const struct shard_space *s, const struct shard_query *q,
-                                  uint32_t want, struct wf_arena *a, struct shard_top *top,
-                                  struct wf_error *err)
+                                  const struct shard_near *near, uint32_t want, struct wf_arena *a,
+                                  struct shard_top *top)
 {
     struct scored_lists scored;
     want = want < s->spec.n ? want : s->spec.n;
-    enum wf_code code = score_lists(s, q, want, a, &scored, err);
-    if (code == WF_OK && !shard_top_init(top, want, NULL, a)) {
-        code = shard_search_no_room(a, err);
+    if (score_lists(s, q, near, want, a, &scored) != WF_OK || !shard_top_init(top, want, NULL, a)) {
+        return WF_EXHAUSTED;
     }
-    for (uint32_t i = 0; i < scored.n && code == WF_OK; i++) {
+    for (uint32_t i = 0; i < scored.n; i++) {
         const uint32_t list = scored.lists == NULL ? i : scored.lists[i];
         if (scored.scores[i] >= top->floor && list_rows(s, q, list) > 0) {
             shard_top_push(
                 top, (struct shard_hit){.score = scored.scores[i], .order = list, .row = list});
         }
     }
-    if (code == WF_OK) {
-        shard_top_sort(top);
-    }
-    return code;
+    shard_top_sort(top);
+    return WF_OK;
 }
 
 struct listing {
@@ -107,19 +140,19 @@ struct listing {
 };
 
 static enum wf_code take_lists(const struct shard_space *s, const struct shard_query *q,
-                               struct listing want, struct wf_arena *a, struct shard_probes *out,
-                               struct wf_error *err)
+                               const struct shard_near *near, struct listing want,
+                               struct wf_arena *a, struct shard_probes *out)
 {
     const bool capped =
         q->effort.kind == WIRE_EFFORT_DEFAULT && q->allowed == NULL && s->row_cap > 0;
     struct shard_top top;
-    enum wf_code code = nearest_lists(s, q, want.lists * (want.rows > 0 ? WIDEN : 1), a, &top, err);
-    if (code != WF_OK) {
-        return code;
+    const uint32_t most = want.lists * (want.rows > 0 ? WIDEN : 1);
+    if (nearest_lists(s, q, near, most, a, &top) != WF_OK) {
+        return WF_EXHAUSTED;
     }
     *out = (struct shard_probes){.lists = wf_array(a, int64_t, top.k)};
     if (out->lists == NULL) {
-        return shard_search_no_room(a, err);
+        return WF_EXHAUSTED;
     }
     for (uint32_t i = 0; i < top.n && (i < want.lists || out->rows < want.rows); i++) {
         const uint32_t rows = list_rows(s, q, top.hits[i].row);
@@ -138,16 +171,16 @@ static enum wf_code take_lists(const struct shard_space *s, const struct shard_q
  * are added until there are as many rows as that effort meets on average.
  */
 static enum wf_code plan_lists(const struct shard_space *s, const struct shard_query *q,
-                               uint32_t want, struct wf_arena *a, struct shard_probes *out,
-                               struct wf_error *err)
+                               const struct shard_near *near, uint32_t want, struct wf_arena *a,
+                               struct shard_probes *out)
 {
-    enum wf_code code = take_lists(s, q, (struct listing){want, 0}, a, out, err);
+    enum wf_code code = take_lists(s, q, near, (struct listing){want, 0}, a, out);
     if (code != WF_OK || q->allowed == NULL || q->effort.kind == WIRE_EFFORT_NPROBE ||
         want >= s->spec.n) {
         return code;
     }
     const uint64_t due = (uint64_t)want * shard_query_matched(s, q) / s->spec.n;
-    return out->rows >= due ? WF_OK : take_lists(s, q, (struct listing){want, due}, a, out, err);
+    return out->rows >= due ? WF_OK : take_lists(s, q, near, (struct listing){want, due}, a, out);
 }
 
 /* Whether comparing all allowed rows costs no more than `rows` of `lists` lists. */
@@ -162,26 +195,43 @@ static bool all_is_cheaper(const struct shard_space *s, const struct shard_query
 
 struct probing {
     struct shard_scan scan;
+    struct shard_near near;
     struct shard_probes plan;
     uint64_t *waiting; /* a bit per list: planned and not done */
     bool all;          /* answered by comparing every allowed row */
     bool packed;       /* has a first pass of its own */
 };
 
+/* Plans the lists, or finds that all allowed rows are cheaper. */
+static enum wf_code plan(const struct shard_space *s, const struct shard_query *q,
+                         struct wf_arena *a, struct probing *out, struct wf_error *err)
+{
+    const bool free_to_choose = q->effort.kind != WIRE_EFFORT_NPROBE;
+    const uint32_t reach = free_to_choose ? wanted_reach(s, q) : 0;
+    if (free_to_choose && (reach == UINT32_MAX || all_is_cheaper(s, q, s->spec.n, 0))) {
+        out->all = true;
+        return WF_OK;
+    }
+    enum wf_code code = look(s, q, a, &out->near, err);
+    if (code != WF_OK) {
+        return code;
+    }
+    const uint32_t want = free_to_choose ? lists_within(s, q, &out->near, reach) : q->effort.value;
+    if (plan_lists(s, q, &out->near, want, a, &out->plan) != WF_OK) {
+        return shard_search_no_room(a, err);
+    }
+    const uint64_t packed = shard_packed_cost(s, q, &out->plan);
+    out->packed = packed < out->plan.rows;
+    out->all =
+        free_to_choose && all_is_cheaper(s, q, out->packed ? packed : out->plan.rows, out->plan.n);
+    return WF_OK;
+}
+
 static enum wf_code begin(const struct shard_space *s, const struct shard_query *q,
                           struct wf_arena *a, struct probing *out, struct wf_error *err)
 {
-    const uint32_t want = wanted_lists(s, q);
-    const bool free_to_choose = q->effort.kind != WIRE_EFFORT_NPROBE;
-    *out = (struct probing){.all = free_to_choose &&
-                                   (want == UINT32_MAX || all_is_cheaper(s, q, s->spec.n, 0))};
-    enum wf_code code = out->all ? WF_OK : plan_lists(s, q, want, a, &out->plan, err);
-    if (code == WF_OK && !out->all) {
-        const uint64_t packed = shard_packed_cost(s, q, &out->plan);
-        out->packed = packed < out->plan.rows;
-        out->all = free_to_choose &&
-                   all_is_cheaper(s, q, out->packed ? packed : out->plan.rows, out->plan.n);
-    }
+    *out = (struct probing){0};
+    enum wf_code code = plan(s, q, a, out, err);
     if (code != WF_OK || out->all) {
         return code;
     }
@@ -282,11 +332,10 @@ static enum wf_code widen(struct probing *p, const struct shard_space *s,
         }
         struct shard_top top;
         want = want > s->spec.n / WIDEN ? s->spec.n : want * WIDEN;
-        code =
-            seen == NULL ? shard_search_no_room(a, err) : nearest_lists(s, q, want, a, &top, err);
-        if (code == WF_OK) {
-            code = run_more(p, &top, seen, a, err);
+        if (seen == NULL || nearest_lists(s, q, &p->near, want, a, &top) != WF_OK) {
+            return shard_search_no_room(a, err);
         }
+        code = run_more(p, &top, seen, a, err);
     }
     return code;
 }

@@ -139,6 +139,7 @@ static void filter_end(const struct set *t, struct filter *f)
     const struct shard_space *s = &t->made.space;
     f->allowed = (struct shard_allowed){
         .bits = f->bits, .matched = wf_bits_count(f->bits, 0, s->n), .lists = f->lists};
+    f->allowed.regional = s->spec.kind == SHARD_IVF && shard_filter_regional(s, &f->allowed);
     for (uint32_t l = 0; f->lists != NULL && l < s->spec.n; l++) {
         f->lists[l] = wf_bits_count(f->bits, s->lists[l], s->lists[l + 1]);
     }

@@ -63,7 +63,9 @@ static uint32_t check(const struct wf_codes *centroids, const struct shard_coars
         }
     }
     shard_top_sort(&top);
-    assert_true(shard_coarse_near(c, query, want, rows, &a, near, &n));
+    struct shard_near estimates;
+    assert_true(shard_coarse_estimate(c, query, &a, &estimates));
+    assert_true(shard_coarse_near(c, &estimates, want, rows, &a, near, &n));
     for (uint32_t i = 0; i < n; i++) {
         assert_true(near[i] < LISTS && rows[near[i]] > 0 && (i == 0 || near[i] > near[i - 1]));
         found[near[i]] = true;
