@@ -153,11 +153,12 @@ static float reach(const struct shard_coarse *c, const struct shard_near *near, 
 }
 
 bool shard_coarse_near(const struct shard_coarse *c, const struct shard_near *near, uint32_t want,
-                       const uint32_t *rows, struct wf_arena *a, uint32_t *out, uint32_t *n)
+                       const uint32_t *rows, struct wf_arena *a, struct shard_some *out)
 {
     struct shard_top top;
     rows = rows == NULL ? c->rows : rows;
-    if (!shard_top_init(&top, want < c->n ? want : c->n, NULL, a)) {
+    *out = (struct shard_some){.lists = wf_array(a, uint32_t, c->n)};
+    if (out->lists == NULL || !shard_top_init(&top, want < c->n ? want : c->n, NULL, a)) {
         return false;
     }
     for (uint32_t i = 0; i < c->n; i++) {
@@ -168,10 +169,9 @@ bool shard_coarse_near(const struct shard_coarse *c, const struct shard_near *ne
     shard_top_sort(&top);
     const bool all = top.n < top.k || !isfinite(near->reach_own) || !isfinite(near->reach_far);
     const float least = all ? -FLT_MAX : reach(c, near, top.hits[top.n - 1].score);
-    *n = 0;
     for (uint32_t i = 0; i < c->n; i++) {
         if ((all || near->scores[i] >= least) && rows[i] > 0) {
-            out[(*n)++] = i;
+            out->lists[out->n++] = i;
         }
     }
     return true;

@@ -31,11 +31,16 @@ struct shard_near {
 /* Estimates of all lists; `c` is not NULL. False when the arena is full. */
 bool shard_coarse_estimate(const struct shard_coarse *c, const float *query, struct wf_arena *a,
                            struct shard_near *out);
+/* Some lists, rising. */
+struct shard_some {
+    uint32_t *lists; /* arena */
+    uint32_t n;
+};
 /*
- * Lists, rising, that hold every one of the `want` best among those with rows (`rows` of each list,
- * NULL: all of its rows count), into out[0..n), room for all lists. False when the arena is full.
+ * Lists that hold every one of the `want` best among those with rows (`rows` of each list, NULL:
+ * all of its rows count). False when the arena is full.
  */
 bool shard_coarse_near(const struct shard_coarse *c, const struct shard_near *near, uint32_t want,
-                       const uint32_t *rows, struct wf_arena *a, uint32_t *out, uint32_t *n);
+                       const uint32_t *rows, struct wf_arena *a, struct shard_some *out);
 
 #endif

@@ -135,7 +135,8 @@ struct shard_effort shard_effort_for(const struct shard_calibration *c, double t
     if (c->n == 0 || !(selectivity > 0)) {
         return unknown;
     }
-    double depths[SHARD_CURVES_MAX], rarities[SHARD_CURVES_MAX]; /* rarity: 1 / selectivity */
+    double depths[SHARD_CURVES_MAX] = {0},
+           rarities[SHARD_CURVES_MAX] = {0}; /* rarity: 1 / selectivity */
     uint32_t n_depths = 0, n_rarities = 0;
     for (uint32_t i = 0; i < c->n; i++) {
         n_depths = insert(depths, n_depths, c->curves[i].k);

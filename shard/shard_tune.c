@@ -266,7 +266,7 @@ static enum wf_code measure(const struct shard_sample *sa, struct shard_measure 
     if (code == WF_OK) {
         uint64_t found = 0;
         for (uint32_t i = 0; i < t.n; i++) {
-            found += t.found[i * SAMPLE_DEPTHS];
+            found += t.found[(size_t)i * SAMPLE_DEPTHS];
         }
         *out = (struct shard_measure){
             .recall = sa->due == 0 ? 1 : (double)found / (double)sa->due,
@@ -389,24 +389,24 @@ static enum wf_code calibrate_level(struct shard_made *m, struct trial *t,
         for (uint32_t d = 1; d < t->depths; d++) {
             const double recall = trial_promise(t, d);
             least = fmin(least, recall);
-            add_point(&curves[(d - 1) * SAMPLE_LEVELS], ef, recall, rows);
+            add_point(&curves[(size_t)(d - 1) * SAMPLE_LEVELS], ef, recall, rows);
         }
         if (t->level == 0 && m->space.effort == 0 && trial_promise(t, 0) >= SHARD_TARGET_DEFAULT) {
             m->space.effort = ef;
         }
     }
     for (uint32_t d = 1; d < depths; d++) {
-        add_brute(&curves[(d - 1) * SAMPLE_LEVELS], sa->space->n);
+        add_brute(&curves[(size_t)(d - 1) * SAMPLE_LEVELS], sa->space->n);
     }
     return WF_OK;
 }
 
-/* The rows of a level as a filter. */
+/* The rows of a level as a filter; `bits` becomes its words. */
 static struct shard_allowed level_rows(const struct shard_sample *sa, uint32_t family,
-                                       uint32_t level)
+                                       uint32_t level, uint64_t *bits)
 {
     const uint32_t n = sa->space->n;
-    uint64_t *bits = wf_xarray(uint64_t, wf_bits_words(n));
+    memset(bits, 0, wf_bits_words(n) * sizeof *bits);
     for (uint32_t row = 0; row < n; row++) {
         if ((sa->member[family][row] >> level & 1) != 0) {
             wf_bit_set(bits, row);
@@ -419,17 +419,18 @@ static enum wf_code calibrate_graph(struct shard_made *m, const struct shard_sam
                                     struct shard_curve *curves, struct wf_error *err)
 {
     struct trial t;
+    const size_t words = wf_bits_words(sa->space->n);
+    uint64_t *bits = wf_xarray(uint64_t, SAMPLE_FAMILIES * words);
     trial_init(&t, sa, sa->n < GRAPH_QUERIES ? sa->n : GRAPH_QUERIES);
     enum wf_code code = WF_OK;
     for (t.level = 0; t.level < SAMPLE_LEVELS && code == WF_OK; t.level++) {
-        const struct shard_allowed allowed[SAMPLE_FAMILIES] = {level_rows(sa, 0, t.level),
-                                                               level_rows(sa, 1, t.level)};
+        const struct shard_allowed allowed[SAMPLE_FAMILIES] = {
+            level_rows(sa, 0, t.level, bits), level_rows(sa, 1, t.level, bits + words)};
         t.allowed = t.level == 0 ? NULL : allowed;
         code = calibrate_level(m, &t, curves + t.level, err);
-        wf_xfree((uint64_t *)(uintptr_t)allowed[0].bits);
-        wf_xfree((uint64_t *)(uintptr_t)allowed[1].bits);
     }
     trial_fini(&t);
+    wf_xfree(bits);
     return code;
 }
 

@@ -53,6 +53,7 @@ static uint32_t lists_within(const struct shard_space *s, const struct shard_que
                              const struct shard_near *near, uint32_t reach)
 {
     struct shard_reach r = {0};
+    wf_assert(near->scores != NULL);
     for (uint32_t i = 0; i < s->spec.n; i++) {
         if (list_rows(s, q, i) > 0) {
             shard_reach_add(&r, near->scores[i]);
@@ -84,7 +85,7 @@ static enum wf_code look(const struct shard_space *s, const struct shard_query *
 }
 
 struct scored_lists {
-    uint32_t *lists; /* rising; NULL: all */
+    const uint32_t *lists; /* rising; NULL: all */
     const float *scores;
     uint32_t n;
 };
@@ -98,12 +99,13 @@ static enum wf_code score_lists(const struct shard_space *s, const struct shard_
     if (!near->estimated) {
         return WF_OK;
     }
-    out->lists = wf_array(a, uint32_t, s->spec.n);
-    if (out->lists == NULL ||
-        !shard_coarse_near(s->coarse, near, want, q->allowed == NULL ? NULL : q->allowed->lists, a,
-                           out->lists, &out->n)) {
+    struct shard_some some;
+    if (!shard_coarse_near(s->coarse, near, want, q->allowed == NULL ? NULL : q->allowed->lists, a,
+                           &some)) {
         return WF_EXHAUSTED;
     }
+    out->lists = some.lists;
+    out->n = some.n;
     float *scores = wf_arena_alloc64(a, out->n * sizeof *scores + 64);
     if (scores == NULL) {
         return WF_EXHAUSTED;
