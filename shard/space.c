@@ -9,7 +9,10 @@
 
 #include "shard/scan.h"
 
-enum { SPARE_ROWS = 16 };           /* HNSW keeps at least k + max(16, k / 4) candidates */
+enum {
+    SPARE_ROWS = 16, /* HNSW keeps at least k + max(16, k / 4) candidates */
+    LONGER = 4,      /* times, when a walk found too little */
+};
 static const double unit = 0x1p-24; /* half a unit in the last place of float32 */
 
 uint32_t shard_space_row(const struct shard_space *s, uint32_t row)
@@ -92,14 +95,12 @@ static uint32_t wanted_ef(const struct shard_space *s, const struct shard_query 
     return e.effort < s->n ? e.effort : s->n;
 }
 
-static enum wf_code search_graph(const struct shard_space *s, const struct shard_query *q,
-                                 struct wf_arena *a, struct shard_hits *out, struct wf_error *err)
+/* One walk; *shortage: it ended by itself with fewer hits than are wanted. */
+static enum wf_code walk_graph(const struct shard_space *s, const struct shard_query *q,
+                               uint32_t ef, struct wf_arena *a, struct shard_hits *out,
+                               bool *shortage, struct wf_error *err)
 {
-    const uint32_t ef = wanted_ef(s, q), matched = shard_query_matched(s, q);
     struct shard_scan sc;
-    if (ef == UINT32_MAX) {
-        return shard_search_all(s, q, a, out, err);
-    }
     enum wf_code code = shard_scan_begin(&sc, s, q, a, err);
     if (code != WF_OK) {
         return code;
@@ -117,24 +118,34 @@ static enum wf_code search_graph(const struct shard_space *s, const struct shard
     if (code != WF_OK) {
         return code;
     }
-    uint32_t found = 0;
     for (uint32_t i = 0; i < ef; i++) {
-        if (walk.ids[i] < 0 || walk.ids[i] >= (int64_t)s->n) {
-            continue;
-        }
-        found++;
-        if (walk.scores[i] >= sc.top.floor) {
+        if (walk.ids[i] >= 0 && walk.ids[i] < (int64_t)s->n && walk.scores[i] >= sc.top.floor) {
             shard_scan_offer(&sc, (uint32_t)walk.ids[i], walk.scores[i]);
         }
-    }
-    if (found < (q->k < matched ? q->k : matched) && !walk.stopped &&
-        q->effort.kind != WIRE_EFFORT_EF) {
-        return shard_search_all(s, q, a, out, err); /* the filter's rows are far from the query */
     }
     sc.compared += walk.compared;
     *out = (struct shard_hits){.planned = 1, .done = !walk.stopped, .plan = SHARD_PLAN_GRAPH};
     shard_scan_end(&sc, out);
+    *shortage = out->n < sc.top.k && !walk.stopped;
     return WF_OK;
+}
+
+/* Where rules or a filter leave too few of a walk's rows, longer walks find more, and in the end
+ * all rows are compared. A caller's own ef stays what it is. */
+static enum wf_code search_graph(const struct shard_space *s, const struct shard_query *q,
+                                 struct wf_arena *a, struct shard_hits *out, struct wf_error *err)
+{
+    uint32_t ef = wanted_ef(s, q);
+    bool shortage = true;
+    enum wf_code code = WF_OK;
+    while (code == WF_OK && shortage && ef < s->n) {
+        code = walk_graph(s, q, ef, a, out, &shortage, err);
+        if (q->effort.kind == WIRE_EFFORT_EF) {
+            return code;
+        }
+        ef = ef > s->n / LONGER ? s->n : ef * LONGER;
+    }
+    return code == WF_OK && shortage ? shard_search_all(s, q, a, out, err) : code;
 }
 
 /* ---- any ---- */
