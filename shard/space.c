@@ -95,10 +95,9 @@ static uint32_t wanted_ef(const struct shard_space *s, const struct shard_query 
     return e.effort < s->n ? e.effort : s->n;
 }
 
-/* One walk; *shortage: it ended by itself with fewer hits than are wanted. */
 static enum wf_code walk_graph(const struct shard_space *s, const struct shard_query *q,
                                uint32_t ef, struct wf_arena *a, struct shard_hits *out,
-                               bool *shortage, struct wf_error *err)
+                               struct wf_error *err)
 {
     struct shard_scan sc;
     enum wf_code code = shard_scan_begin(&sc, s, q, a, err);
@@ -126,7 +125,6 @@ static enum wf_code walk_graph(const struct shard_space *s, const struct shard_q
     sc.compared += walk.compared;
     *out = (struct shard_hits){.planned = 1, .done = !walk.stopped, .plan = SHARD_PLAN_GRAPH};
     shard_scan_end(&sc, out);
-    *shortage = out->n < sc.top.k && !walk.stopped;
     return WF_OK;
 }
 
@@ -135,11 +133,13 @@ static enum wf_code walk_graph(const struct shard_space *s, const struct shard_q
 static enum wf_code search_graph(const struct shard_space *s, const struct shard_query *q,
                                  struct wf_arena *a, struct shard_hits *out, struct wf_error *err)
 {
+    const uint32_t matched = shard_query_matched(s, q), due = q->k < matched ? q->k : matched;
     uint32_t ef = wanted_ef(s, q);
     bool shortage = true;
     enum wf_code code = WF_OK;
     while (code == WF_OK && shortage && ef < s->n) {
-        code = walk_graph(s, q, ef, a, out, &shortage, err);
+        code = walk_graph(s, q, ef, a, out, err);
+        shortage = code == WF_OK && out->done == out->planned && out->n < due;
         if (q->effort.kind == WIRE_EFFORT_EF) {
             return code;
         }
