@@ -52,7 +52,7 @@ static void make_vectors(struct bench_shard *b)
 
 static void make_attributes(struct bench_shard *b)
 {
-    static char shelves[SHELVES][8];
+    static char shelves[SHELVES][12];
     b->schema.n_attrs = 2;
     b->schema.attrs[0] = (struct wf_attr){.name = "share", .type = WF_ATTR_NUMBER};
     b->schema.attrs[1] = (struct wf_attr){.name = "shelf", .type = WF_ATTR_KEYWORD};
