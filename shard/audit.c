@@ -11,6 +11,7 @@
 
 #include <math.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -50,9 +51,9 @@ struct shard_audit {
     struct shard_audit_config config;
     struct shard_idle *idle;
     struct wf_arena arena;    /* the thread's */
-    pthread_mutex_t queue_mu; /* guards head and waiting */
+    pthread_mutex_t queue_mu; /* among those who put; the thread that takes needs none */
     struct sampled queue[QUEUE];
-    unsigned head, waiting;    /* the thread works in place on the first */
+    atomic_uint put, taken;    /* ever; the thread works in place on the one at `taken` */
     pthread_mutex_t window_mu; /* guards windows */
     struct window windows[SHARD_AUDIT_DEPTHS];
 };
@@ -249,11 +250,12 @@ static bool enqueue(struct shard_audit *a, const struct wire_search_request *ask
     if (pthread_mutex_trylock(&a->queue_mu) != 0) {
         return false;
     }
-    const bool taken = a->waiting < QUEUE &&
-                       copy_probe(&a->queue[(a->head + a->waiting) % QUEUE], asked, i, given);
-    a->waiting += taken;
+    const unsigned at = atomic_load(&a->put);
+    const bool fits =
+        at - atomic_load(&a->taken) < QUEUE && copy_probe(&a->queue[at % QUEUE], asked, i, given);
+    atomic_store(&a->put, at + fits);
     pthread_mutex_unlock(&a->queue_mu);
-    return taken;
+    return fits;
 }
 
 void shard_audit_offer(struct shard_audit *a, const struct wire_search_request *asked,
@@ -319,20 +321,14 @@ static bool search_again(struct shard_audit *a, const struct sampled *probe)
 static int64_t work(void *ctx, const atomic_bool *stop)
 {
     struct shard_audit *a = ctx;
-    pthread_mutex_lock(&a->queue_mu);
-    const bool any = a->waiting > 0;
-    const struct sampled *first = &a->queue[a->head];
-    pthread_mutex_unlock(&a->queue_mu);
-    if (!any || atomic_load(stop)) {
+    const unsigned at = atomic_load(&a->taken);
+    if (at == atomic_load(&a->put) || atomic_load(stop)) {
         return INT64_MAX;
     }
     const int64_t begin = wf_now_thread_cpu();
-    const bool done = search_again(a, first);
+    const bool done = search_again(a, &a->queue[at % QUEUE]);
     const int64_t spent = wf_now_thread_cpu() - begin;
-    pthread_mutex_lock(&a->queue_mu);
-    a->head = (a->head + 1) % QUEUE;
-    a->waiting--;
-    pthread_mutex_unlock(&a->queue_mu);
+    atomic_store(&a->taken, at + 1);
     wf_count(a->config.metrics, done ? a->config.audited : a->config.dropped, 0, 1);
     return wf_now() + (int64_t)((double)spent * (1 / a->config.load - 1));
 }
